@@ -88,3 +88,16 @@ export interface CollectionWriter {
   /** Gives up: what was written is removed as far as possible. */
   abort(): Promise<void>
 }
+
+/** Random access to the records of one collection, as a comparer needs it. */
+export interface RecordLookup {
+  count(signal?: AbortSignal): Promise<number>
+  /** Every id in the collection's own order, in pieces of some thousands. Bounded memory. */
+  listIds(signal?: AbortSignal): AsyncIterable<readonly string[]>
+  /**
+   * The records with these ids (at most some thousands), in the collection's own order, which need not be
+   * the order asked for. Ids that are not there are left out; a record whose vector cannot be read is there
+   * and named in `missingEmbeddings`.
+   */
+  fetch(ids: readonly string[], signal?: AbortSignal): Promise<RecordBatch>
+}
