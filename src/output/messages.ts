@@ -1,0 +1,35 @@
+import type { ProgressEvent, Warning } from '../core/progress.js'
+
+/** Everything on stderr. */
+export interface Messages {
+  note(message: string): void
+  detail(message: string): void
+  warn(warning: Warning): void
+  failure(error: unknown): void
+  update(event: ProgressEvent): void
+  hide(secret: string): void
+  /** Stops drawing and timers; messages can still be written. */
+  close(): void
+}
+
+/** How progress is shown. */
+export interface ProgressView {
+  update(event: ProgressEvent): void
+  /** A whole line, with its line break, without disturbing what is drawn. */
+  print(line: string): void
+  close(): void
+}
+
+/** Texts that must not appear in any message. */
+export class HiddenTexts {
+  readonly #texts: string[] = []
+
+  add(secret: string): void {
+    // A shorter text is no secret worth the name, and would blot out ordinary words.
+    if (secret.length >= 6) this.#texts.push(secret)
+  }
+
+  mask(message: string): string {
+    return this.#texts.reduce((masked, secret) => masked.replaceAll(secret, '***'), message)
+  }
+}
