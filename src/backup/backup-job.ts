@@ -1,0 +1,63 @@
+import type { Progress } from '../core/progress.js'
+import type { RecordSource } from '../core/records.js'
+import type { BackupHead, BackupTarget, CollectionEntry } from './manifest.js'
+import type { Repository } from './repository.js'
+
+/** What to back up, where to, and on whose behalf. */
+export interface BackupJob {
+  readonly repository: Repository
+  /** Everything in scope; closed by the caller. */
+  readonly source: RecordSource
+  readonly target: BackupTarget
+  /** What the source was opened for; told in the manifest. Null databases: all of the tenants. */
+  readonly scope: { readonly tenants: readonly string[]; readonly databases: readonly string[] | null }
+  readonly series: string
+  readonly tags: Readonly<Record<string, string>>
+  /** Patterns `[[tenant/]database/]name`; empty or absent: every collection. */
+  readonly collections?: readonly string[] | undefined
+  readonly exclude?: readonly string[] | undefined
+  readonly allowEmpty: boolean
+  readonly allowShrink: boolean
+  /** Free text, for the manifest. */
+  readonly actor: string
+  readonly host: string
+  readonly toolVersion: string
+  readonly now: () => Date
+  readonly progress: Progress
+  readonly signal?: AbortSignal | undefined
+  /** Objects written at the same time; 4 if absent. */
+  readonly concurrency?: number | undefined
+}
+
+export interface BackupSummary {
+  /** As it was committed. */
+  readonly head: BackupHead
+  readonly collections: readonly CollectionEntry[]
+  /** Collections of which nothing had to be stored, because an earlier backup has the same records. */
+  readonly unchangedCollections: number
+  /** 0: complete. 3: partial. 4: vectors are lost at the source. */
+  readonly exitCode: 0 | 3 | 4
+}
+
+/** What a backup would do; nothing has been written. */
+export interface BackupPlan {
+  readonly series: string
+  readonly collections: readonly PlannedBackupCollection[]
+  readonly records: number
+  /** An estimate of the records' bytes before compression. */
+  readonly logicalBytes: number
+  /** The newest complete backup of the series, against which shrinking is measured; null when there is none. */
+  readonly previous: { readonly id: string; readonly records: number; readonly durationMs: number } | null
+  /** Guards that would refuse the backup. */
+  readonly refusals: readonly { readonly code: string; readonly message: string }[]
+}
+
+export interface PlannedBackupCollection {
+  readonly tenant: string
+  readonly database: string
+  readonly name: string
+  /** As the source counts them. */
+  readonly records: number
+  readonly dimension: number | null
+  readonly logicalBytes: number
+}

@@ -1,0 +1,78 @@
+import pLimit from 'p-limit'
+
+import { BlobNotFoundError } from '../storage/blob-store.js'
+import { parseBackupId } from './backup-id.js'
+import { ManifestDamagedError, RepositoryUnsupportedError } from './errors.js'
+import { decodeHead, type BackupHead } from './manifest.js'
+import type { Repository } from './repository.js'
+
+const CONCURRENT_READS = 8
+
+/** One backup in a list; the manifest of a damaged one cannot be used. */
+export type BackupEntry =
+  | { readonly id: string; readonly series: string; readonly head: BackupHead; readonly damaged: null }
+  | {
+      readonly id: string
+      readonly series: string
+      readonly head: null
+      readonly damaged: ManifestDamagedError | RepositoryUnsupportedError
+    }
+
+/**
+ * Every committed backup, newest first. One whose manifest is damaged, or too new for this version, is an
+ * entry with `damaged`: never hidden, never fatal to the list.
+ */
+export async function listBackups(
+  repository: Repository,
+  options: { readonly series?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+): Promise<readonly BackupEntry[]> {
+  const { series, signal } = options
+  const limit = pLimit(CONCURRENT_READS)
+  const reads: Promise<BackupEntry | null>[] = []
+  for await (const { key } of repository.store.list('backups/', signal)) {
+    const id = /^backups\/(.+)\.json$/.exec(key)?.[1]
+    const known = id === undefined ? null : parseBackupId(id)
+    if (id === undefined || known === null) continue
+    if (series !== undefined && known.series !== series) continue
+    reads.push(limit(() => readEntry(repository, id, known.series, signal)))
+  }
+  const entries = (await Promise.all(reads)).filter((entry) => entry !== null)
+  return entries.sort((a, b) => compareTimes(b, a))
+}
+
+export function manifestKey(id: string): string {
+  return `backups/${id}.json`
+}
+
+/** The entries whose manifest can be used. */
+export function readableHeads(entries: readonly BackupEntry[]): readonly BackupHead[] {
+  return entries.flatMap(({ head }) => head ?? [])
+}
+
+/** Reads and checks one manifest; null when there is none. */
+export async function readEntry(
+  repository: Repository,
+  id: string,
+  series: string,
+  signal: AbortSignal | undefined,
+): Promise<BackupEntry | null> {
+  try {
+    const { bytes } = await repository.store.get(manifestKey(id), { signal })
+    return { id, series, head: decodeHead(id, bytes), damaged: null }
+  } catch (error) {
+    // Deleted since it was listed.
+    if (error instanceof BlobNotFoundError) return null
+    if (error instanceof ManifestDamagedError || error instanceof RepositoryUnsupportedError) {
+      return { id, series, head: null, damaged: error }
+    }
+    throw error
+  }
+}
+
+function compareTimes(a: BackupEntry, b: BackupEntry): number {
+  return timeOf(a) - timeOf(b) || (a.id < b.id ? -1 : 1)
+}
+
+function timeOf({ id, head }: BackupEntry): number {
+  return head === null ? (parseBackupId(id)?.created.getTime() ?? 0) : Date.parse(head.created)
+}

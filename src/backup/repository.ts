@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto'
+
+import * as v from 'valibot'
+
+import { BlobExistsError, BlobNotFoundError, type BlobStore } from '../storage/blob-store.js'
+import { RepositoryDamagedError, RepositoryNotFoundError } from './errors.js'
+import { FORMAT, needsSchema, refuseUnknown } from './manifest.js'
+import { digestSchema } from './object-reference.js'
+import { sealJson, unsealJson } from './sealed-json.js'
+
+const REPOSITORY_KEY = 'repo.json'
+
+/** An opened repository. Stateless beside its store: several processes may use one at the same time. */
+export interface Repository {
+  readonly store: BlobStore
+  /** 32 hexadecimal digits, random. */
+  readonly id: string
+  /** ISO 8601. */
+  readonly created: string
+}
+
+const documentSchema = v.object({
+  format: v.literal(FORMAT),
+  id: digestSchema,
+  created: v.string(),
+  requires: v.array(v.string()),
+})
+
+/**
+ * Creates the repository, or opens the one that is there. Rejects with {@link RepositoryDamagedError} when
+ * backups are there without a `repo.json`.
+ */
+export async function initRepository(job: {
+  readonly store: BlobStore
+  readonly now: Date
+  readonly signal?: AbortSignal | undefined
+}): Promise<{ readonly repository: Repository; readonly created: boolean }> {
+  const { store, now, signal } = job
+  const existing = await readIfThere(store, signal)
+  if (existing !== null) return { repository: existing, created: false }
+  for await (const { key } of store.list('backups/', signal)) {
+    throw new RepositoryDamagedError(`${store.displayUrl} holds ${key} but no ${REPOSITORY_KEY}`, {
+      hint: `put ${REPOSITORY_KEY} back from a copy of the repository, or choose another place`,
+    })
+  }
+  const id = randomBytes(16).toString('hex')
+  const document = { format: FORMAT, id, created: now.toISOString(), requires: [] }
+  try {
+    await store.putNew(REPOSITORY_KEY, sealJson(document), signal)
+  } catch (error) {
+    if (!(error instanceof BlobExistsError)) throw error
+  }
+  // Read back: of two that create it at the same time, both use the one that is there.
+  const repository = await openRepository({ store, signal })
+  return { repository, created: repository.id === id }
+}
+
+/**
+ * Rejects with {@link RepositoryNotFoundError}, {@link RepositoryDamagedError}, or a
+ * RepositoryUnsupportedError when it needs a newer version.
+ */
+export async function openRepository(job: {
+  readonly store: BlobStore
+  readonly signal?: AbortSignal | undefined
+}): Promise<Repository> {
+  const repository = await readIfThere(job.store, job.signal)
+  if (repository === null) throw new RepositoryNotFoundError(job.store.displayUrl)
+  return repository
+}
+
+async function readIfThere(store: BlobStore, signal: AbortSignal | undefined): Promise<Repository | null> {
+  try {
+    const { bytes } = await store.get(REPOSITORY_KEY, { signal })
+    return decode(store, bytes)
+  } catch (error) {
+    if (error instanceof BlobNotFoundError) return null
+    throw error
+  }
+}
+
+function decode(store: BlobStore, bytes: Uint8Array): Repository {
+  const where = `${REPOSITORY_KEY} of ${store.displayUrl}`
+  const unsealed = unsealJson(bytes)
+  if ('damage' in unsealed) throw new RepositoryDamagedError(`${where} ${unsealed.damage}`)
+  const needs = v.safeParse(needsSchema, unsealed.document)
+  if (needs.success) refuseUnknown(`repository ${store.displayUrl}`, needs.output)
+  const document = v.safeParse(documentSchema, unsealed.document)
+  if (!document.success) throw new RepositoryDamagedError(`${where} is not the description of a repository`)
+  return { store, id: document.output.id, created: document.output.created }
+}
