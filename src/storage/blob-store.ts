@@ -1,4 +1,4 @@
-import { OpsError } from '../core/errors.js'
+import { type ErrorDetails, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 
 /** The largest blob that a store must take; objects of a repository are at most 8 MiB before encryption. */
@@ -17,6 +17,7 @@ export interface BlobInfo {
 
 export interface StoredBlob {
   readonly bytes: Uint8Array
+  /** Of the whole blob; empty after a ranged read. */
   readonly version: BlobVersion
 }
 
@@ -31,11 +32,16 @@ export interface StoreCapabilities {
 
 /**
  * Small immutable and mutable blobs under keys such as `backups/20261120T020000Z-docs-7f3k.json`. Keys are made of the
- * characters `a-z A-Z 0-9 . _ - /`, have no empty, `.` or `..` segment, and no key is a folder of another
- * (a local disk cannot hold both `a` and `a/b`). A blob is written whole or not at all, and is durable
- * when the promise resolves.
+ * characters `a-z A-Z 0-9 . _ - /`, have no empty, `.` or `..` segment (see keys.ts), and no key is a folder of
+ * another (a local disk cannot hold both `a` and `a/b`). A blob is written whole or not at all, and is durable
+ * when the promise resolves. It has at most {@link MAX_BLOB_BYTES}; a larger one is refused, also when read.
  *
- * Every method rejects with a {@link StoreError} or a subclass, or with an AbortedError.
+ * A key that `putIfMatch` changes is changed by nothing else but `putNew` and `delete`: a plain `put` would not
+ * be noticed by a local disk. Bytes that decide a race name their writer: after a lost answer, equal bytes are
+ * taken for one's own.
+ *
+ * Every method rejects with a {@link StoreError} or a subclass, or with an AbortedError; a store that repeats
+ * failed calls also with RetryExhausted.
  */
 export interface BlobStore {
   /** For messages and manifests; never contains credentials. */
@@ -50,14 +56,20 @@ export interface BlobStore {
   /** Like {@link put}, but rejects with {@link BlobChangedError} unless `key` has exactly this version. */
   putIfMatch(key: string, bytes: Uint8Array, version: BlobVersion, signal?: AbortSignal): Promise<BlobVersion>
 
-  /** Rejects with {@link BlobNotFoundError}. With a range: `length` bytes from `offset`, fewer at the end. */
+  /**
+   * Rejects with {@link BlobNotFoundError}. With a range: `length` bytes from `offset`, fewer at the end, none
+   * behind it.
+   */
   get(key: string, options?: GetOptions): Promise<StoredBlob>
 
   /** Rejects with {@link BlobNotFoundError}. */
   stat(key: string, signal?: AbortSignal): Promise<BlobInfo>
 
-  /** Every key that starts with `prefix`, ascending by UTF-8. An absent prefix is empty, not an error. */
-  list(prefix: string, signal?: AbortSignal): AsyncIterable<BlobInfo>
+  /**
+   * Every key that starts with `prefix` and is greater than `after`, ascending by UTF-8. An absent prefix is
+   * empty, not an error. What is no key (another program's file) is left out.
+   */
+  list(prefix: string, signal?: AbortSignal, after?: string): AsyncIterable<BlobInfo>
 
   /** Idempotent: deleting an absent key succeeds. */
   delete(key: string, signal?: AbortSignal): Promise<void>
@@ -72,8 +84,8 @@ export interface BlobStore {
 }
 
 export interface GetOptions {
-  readonly range?: { readonly offset: number; readonly length: number }
-  readonly signal?: AbortSignal
+  readonly range?: { readonly offset: number; readonly length: number } | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A store failed; subclasses say how. `retryable` is true when the same call may succeed later. */
@@ -81,6 +93,22 @@ export class StoreError extends OpsError {
   override readonly code: string = 'STORE_FAILED'
   override readonly exitCode: ExitCode = ExitCode.failed
   readonly retryable: boolean = false
+  /** What the store asked for: `Retry-After`, in milliseconds. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(message: string, { retryAfterMs, ...details }: StoreErrorDetails = {}) {
+    super(message, details)
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+export interface StoreErrorDetails extends ErrorDetails {
+  readonly retryAfterMs?: number | undefined
+}
+
+/** Not a key that every store can hold; see keys.ts. */
+export class InvalidKeyError extends StoreError {
+  override readonly code = 'STORE_KEY'
 }
 
 export class BlobNotFoundError extends StoreError {
@@ -114,11 +142,22 @@ export class StoreFullError extends StoreError {
   override readonly code = 'STORE_FULL'
 }
 
+export interface UnreachableDetails extends StoreErrorDetails {
+  readonly unprocessed?: boolean | undefined
+}
+
 /** The network, the service or a time limit; a retry may succeed. */
 export class StoreUnreachableError extends StoreError {
   override readonly code = 'STORE_UNREACHABLE'
   override readonly exitCode = ExitCode.unreachable
   override readonly retryable = true
+  /** The store has surely not acted on the call: it was never sent, or was turned away. */
+  readonly unprocessed: boolean
+
+  constructor(message: string, { unprocessed = false, ...details }: UnreachableDetails = {}) {
+    super(message, details)
+    this.unprocessed = unprocessed
+  }
 }
 
 export class StoreUnsupportedError extends StoreError {

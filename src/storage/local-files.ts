@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
+import path from 'node:path'
+
+import { isErrno, throwIfAborted } from '../core/errors.js'
+import { StoreError } from './blob-store.js'
+
+/** No key contains it, so what a dead run leaves behind is never taken for a blob. */
+export const PRIVATE_MARK = '~'
+
+/**
+ * Writes a durable file beside `target` and returns its path. The folders above `target` are made where they
+ * are missing. Nothing is left behind on failure.
+ */
+export async function writeBeside(target: string, bytes: Uint8Array, signal?: AbortSignal): Promise<string> {
+  throwIfAborted(signal)
+  const temp = `${target}${PRIVATE_MARK}${randomUUID()}`
+  const handle = await createFile(temp)
+  try {
+    try {
+      await writeAll(handle, bytes)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    throwIfAborted(signal)
+  } catch (error) {
+    await rm(temp, { force: true })
+    throw error
+  }
+  return temp
+}
+
+/** Creates a file that must not exist yet, together with the folders above it. */
+export async function createFile(file: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'wx')
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+  await makeFolders(path.dirname(file))
+  return open(file, 'wx')
+}
+
+/** Makes the names in a folder durable: without it a power cut may undo a rename. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } catch (error) {
+    // Some network and user-space file systems have no such call.
+    if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'ENOSYS')) throw error
+  } finally {
+    await handle.close()
+  }
+}
+
+/** At most `length` bytes from `offset`. */
+export async function readRange(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return bytes.subarray(0, filled)
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let written = 0
+  while (written < bytes.length)
+    written += (await handle.write(bytes, written, bytes.length - written)).bytesWritten
+  const { size } = await handle.stat()
+  if (size !== bytes.length)
+    throw new StoreError(`the disk took ${size} of ${bytes.length} bytes without saying so`)
+}
+
+/** Each new folder is made durable in the one above it. */
+async function makeFolders(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true })
+  if (first === undefined) return
+  const top = path.dirname(first)
+  for (let made = folder; made !== top; made = path.dirname(made)) await syncFolder(path.dirname(made))
+}
