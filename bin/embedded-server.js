@@ -1,0 +1,93 @@
+// Runs the Chroma server of a native binding in this process, which exists for nothing else:
+//   node embedded-server.js <binding.node> <data directory> <arguments of `chroma`…>
+// The binding blocks its thread for as long as the server runs, so a second thread watches stdin: the
+// first byte means start, its end means that the parent wants the server to end, or has died.
+import { readdirSync, readSync, statSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { Worker, isMainThread, workerData } from 'node:worker_threads'
+
+/** The parent tells the reasons for an early end apart by these; see src/chroma/server-process.ts. */
+const NOT_LOADABLE = 'chroma-ops: the server cannot be loaded: '
+const SERVER_ENDED = 'chroma-ops: the server ended by itself'
+
+const QUIET_MS = 250
+const POLL_MS = 50
+const LONGEST_WAIT_MS = 5_000
+
+if (isMainThread) serve(process.argv[2], process.argv[3], process.argv.slice(4))
+else watch(workerData.directory, workerData.started)
+
+function serve(binding, directory, args) {
+  const started = new Int32Array(new SharedArrayBuffer(4))
+  new Worker(new URL(import.meta.url), { workerData: { directory, started } })
+  Atomics.wait(started, 0, 0)
+
+  // The server must not be steered by what the environment happens to hold: Kubernetes injects CHROMA_PORT.
+  for (const name of Object.keys(process.env)) if (/^(CHROMA|OTEL|RUST)_/.test(name)) delete process.env[name]
+  process.env.SQLITE_TMPDIR = directory
+
+  let server
+  try {
+    server = createRequire(import.meta.url)(binding)
+  } catch (error) {
+    end(NOT_LOADABLE + error.message)
+  }
+  server.cli(['chroma', ...args])
+  end(SERVER_ENDED)
+}
+
+/** `process.exit` would wait for the other thread, which waits for the parent. */
+function end(reason) {
+  writeSync(2, `${reason}\n`)
+  process.kill(process.pid, 'SIGKILL')
+}
+
+function watch(directory, started) {
+  if (!nextByte()) process.kill(process.pid, 'SIGKILL')
+  Atomics.store(started, 0, 1)
+  Atomics.notify(started, 0)
+  while (nextByte());
+  // Stops listening; the newer servers never exit on it.
+  process.kill(process.pid, 'SIGTERM')
+  waitUntilQuiet(directory, started)
+  process.kill(process.pid, 'SIGKILL')
+}
+
+function nextByte() {
+  try {
+    return readSync(0, Buffer.alloc(1)) === 1
+  } catch {
+    // Whatever is wrong with stdin, there is no parent to be heard through it any more.
+    return false
+  }
+}
+
+/** A server killed while it saves an index leaves that index torn. */
+function waitUntilQuiet(directory, started) {
+  const end = Date.now() + LONGEST_WAIT_MS
+  let before = ''
+  let since = Date.now()
+  while (Date.now() < end) {
+    const now = fileStates(directory)
+    if (now !== before || now.includes('-journal:')) since = Date.now()
+    if (Date.now() - since >= QUIET_MS) return
+    before = now
+    Atomics.wait(started, 0, 1, POLL_MS)
+  }
+}
+
+function fileStates(directory) {
+  const states = []
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
+      if (!entry.isFile()) continue
+      const { size, mtimeMs } = statSync(path.join(entry.parentPath ?? entry.path, entry.name))
+      states.push(`${entry.name}:${size}:${mtimeMs}`)
+    }
+  } catch (error) {
+    // A journal that vanished between list and stat is a sign of life, a vanished directory is the end.
+    return error.code === 'ENOENT' && states.length > 0 ? `changing ${Date.now()}` : 'gone'
+  }
+  return states.join('\n')
+}

@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { afterAll, beforeAll } from '@jest/globals'
+
+import { startEmbeddedServer, type EmbeddedServer } from '../../src/chroma/embedded-server.js'
+
+/** Where tests keep the adapted copy of the server, so that it is made once. */
+export const testCacheDir = fileURLToPath(new URL('../../node_modules/.cache/chroma-ops', import.meta.url))
+
+export interface TestChromaOptions {
+  /** Another server than that of the installed package: a `.node` file. */
+  readonly binding?: string
+  /** Default: a fresh temporary directory, removed by `stop`. */
+  readonly directory?: string
+  readonly allowReset?: boolean
+  /** Default: a free one, kept over restarts. */
+  readonly port?: number
+}
+
+/** A real Chroma server on a directory of its own. */
+export interface TestChroma {
+  readonly url: string
+  readonly pid: number
+  readonly directory: string
+  /** Ends the server and removes its temporary directory. */
+  stop(): Promise<void>
+  /** Ends the server in good order and keeps its directory. */
+  halt(): Promise<void>
+  /** SIGKILL, at once; the directory stays. */
+  kill(): Promise<void>
+  /** Starts it again on the same directory and port, after `halt`, `kill` or while it runs. */
+  restart(): Promise<void>
+}
+
+export async function startChroma(options: TestChromaOptions = {}): Promise<TestChroma> {
+  const directory = options.directory ?? (await mkdtemp(path.join(tmpdir(), 'chroma-ops-test-')))
+  const start = (port?: number) =>
+    startEmbeddedServer({
+      directory,
+      cacheDir: testCacheDir,
+      ...(options.binding === undefined ? {} : { binding: options.binding }),
+      ...(options.allowReset === undefined ? {} : { allowReset: options.allowReset }),
+      ...(port === undefined ? {} : { port }),
+    })
+  let server: EmbeddedServer = await start(options.port)
+  return {
+    url: server.url,
+    directory,
+    get pid() {
+      return server.pid
+    },
+    async stop() {
+      await server.stop()
+      if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+    },
+    halt: () => server.stop(),
+    async kill() {
+      process.kill(server.pid, 'SIGKILL')
+      await server.exited
+    },
+    async restart() {
+      await server.stop()
+      server = await start(Number(new URL(server.url).port))
+    },
+  }
+}
+
+/**
+ * One server for a whole suite: call it at the top of a `describe` or file. The returned function gives the
+ * server, inside tests and hooks; it is stopped after the last test.
+ */
+export function chromaForSuite(options: TestChromaOptions = {}): () => TestChroma {
+  let chroma: TestChroma | undefined
+  beforeAll(async () => {
+    chroma = await startChroma(options)
+  })
+  afterAll(async () => {
+    await chroma?.stop()
+  })
+  return () => {
+    if (chroma === undefined) throw new Error('the server is there only inside tests and hooks')
+    return chroma
+  }
+}
