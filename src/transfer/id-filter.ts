@@ -7,7 +7,7 @@ export class IdFilter {
   readonly #mask: number
   readonly #seed: number
 
-  /** `expected`: about how many ids will be added. Between 1 MiB and 32 MiB. */
+  /** `expected`: about how many ids will be added. Between 128 KiB and 32 MiB. */
   constructor(expected: number, seed = 0) {
     const wanted = Math.min(Math.max(expected * BITS_PER_ID, MIN_BITS), MAX_BITS)
     const bits = 2 ** Math.ceil(Math.log2(wanted))
@@ -51,7 +51,7 @@ export class IdFilter {
 
 const BITS_PER_ID = 16
 const PROBES = 7
-const MIN_BITS = 2 ** 23
+const MIN_BITS = 2 ** 20
 const MAX_BITS = 2 ** 28
 
 function mix(hash: number): number {

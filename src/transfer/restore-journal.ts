@@ -1,16 +1,16 @@
 import { hash } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 
-import * as v from 'valibot'
-
 import { isErrno } from '../core/errors.js'
+import { isJsonArray, JsonSyntaxError, parseJson, type JsonValue } from '../core/json.js'
 import { displayName, type CollectionName } from '../core/records.js'
 
 /**
- * Which collections a restore has built, by the ids that the server gave them. A collection keeps its id when
- * it gets its final name, so a later run knows it as the work of this one. Without a journal, only
- * collections that are still being built tell of an interrupted run.
+ * Which collections a restore has built, by the ids that the server gave them: one line of JSON each, in the
+ * order of building. A collection keeps its id when it gets its final name, so a later run knows it as the
+ * work of this one. Without a journal, only collections that are still being built tell of an interrupted
+ * run.
  */
 export class RestoreJournal {
   readonly #file: string | null
@@ -21,12 +21,12 @@ export class RestoreJournal {
     this.#ids = ids
   }
 
-  /** `stateDir` null: nothing is kept. A file that cannot be understood counts as absent. */
+  /** `stateDir` null: nothing is kept. */
   static async open(stateDir: string | null, origin: string, url: string): Promise<RestoreJournal> {
     if (stateDir === null) return new RestoreJournal(null, new Map())
     const key = hash('sha256', JSON.stringify([origin, url]), 'hex').slice(0, 16)
-    const file = path.join(stateDir, `restore-${key}.json`)
-    return new RestoreJournal(file, new Map(Object.entries(await read(file))))
+    const file = path.join(stateDir, `restore-${key}.jsonl`)
+    return new RestoreJournal(file, new Map((await linesOf(file)).flatMap(entryOf)))
   }
 
   /** The id of the collection that was built for this target; undefined when none was. */
@@ -40,9 +40,10 @@ export class RestoreJournal {
 
   /** Durable when it resolves. */
   async record(target: CollectionName, id: string): Promise<void> {
-    if (this.#ids.get(displayName(target)) === id) return
-    this.#ids.set(displayName(target), id)
-    if (this.#file !== null) await replaceFile(this.#file, JSON.stringify(Object.fromEntries(this.#ids)))
+    const name = displayName(target)
+    if (this.#ids.get(name) === id) return
+    this.#ids.set(name, id)
+    if (this.#file !== null) await appendLine(this.#file, JSON.stringify([name, id]))
   }
 
   /** The restore is finished; the next one starts anew. */
@@ -52,27 +53,40 @@ export class RestoreJournal {
   }
 }
 
-const journalSchema = v.record(v.string(), v.string())
-
-async function read(file: string): Promise<Record<string, string>> {
+async function linesOf(file: string): Promise<string[]> {
   try {
-    const parsed = v.safeParse(journalSchema, JSON.parse(await readFile(file, 'utf8')))
-    return parsed.success ? parsed.output : {}
+    return (await readFile(file, 'utf8')).split('\n')
   } catch (error) {
-    if (isErrno(error, 'ENOENT') || error instanceof SyntaxError) return {}
+    if (isErrno(error, 'ENOENT')) return []
     throw error
   }
 }
 
-async function replaceFile(file: string, text: string): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true })
-  const temporary = `${file}.new`
-  const handle = await open(temporary, 'w', 0o600)
+/** A line that was cut off when the process was killed is no entry. */
+function entryOf(line: string): readonly (readonly [string, string])[] {
+  const value = jsonOf(line)
+  if (!isJsonArray(value)) return []
+  const [name, id] = value
+  return typeof name === 'string' && typeof id === 'string' ? [[name, id]] : []
+}
+
+function jsonOf(line: string): JsonValue {
   try {
-    await handle.writeFile(text)
+    return parseJson(line)
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return null
+    throw error
+  }
+}
+
+async function appendLine(file: string, line: string): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true })
+  const handle = await open(file, 'a', 0o600)
+  try {
+    // Begins with a line break: the last line of a killed process may be cut off.
+    await handle.appendFile(`\n${line}`)
     await handle.sync()
   } finally {
     await handle.close()
   }
-  await rename(temporary, file)
 }
