@@ -1,0 +1,96 @@
+import path from 'node:path'
+
+import { UsageError } from '../core/errors.js'
+import { allSettings } from './catalogue.js'
+import type { ConfigFile } from './config-file.js'
+import { SettingError } from './errors.js'
+import { sourceText, type Setting, type Source } from './setting.js'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** What was given, by layer. */
+export interface Layers {
+  /** By long flag, `--url`; a switch has one text, `true`. */
+  readonly flags: ReadonlyMap<string, readonly string[]>
+  readonly environment: Environment
+  readonly file: ConfigFile | null
+}
+
+interface Given {
+  readonly texts: readonly string[]
+  readonly source: Source
+}
+
+/** Flag over environment over configuration file over default; each value knows where it came from. */
+export class Settings {
+  readonly #layers: Layers
+
+  /** Throws a {@link SettingError} if any value is wrong, used or not. */
+  constructor(layers: Layers) {
+    this.#layers = layers
+    for (const [, setting] of allSettings) this.value(setting)
+  }
+
+  value<T>(setting: Setting<T>): T {
+    const given = this.#given(setting)
+    if (given === undefined) return setting.fallback
+    try {
+      return setting.read(given.texts)
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error
+      throw new SettingError(`${sourceText(given.source)}: ${error.message}`, {
+        hint: error.hint,
+        cause: error,
+      })
+    }
+  }
+
+  source(setting: Setting<unknown>): Source {
+    return this.#given(setting)?.source ?? { from: 'default' }
+  }
+
+  /** The file that was read, and its profile; null when there is none. */
+  get file(): ConfigFile | null {
+    return this.#layers.file
+  }
+
+  #given(setting: Setting<unknown>): Given | undefined {
+    return this.#fromFlag(setting) ?? this.#fromEnvironment(setting) ?? this.#fromFile(setting)
+  }
+
+  #fromFlag({ flags }: Setting<unknown>): Given | undefined {
+    const name = flags === null ? undefined : flagName(flags)
+    const texts = name === undefined ? undefined : this.#layers.flags.get(name)
+    return name === undefined || texts === undefined ? undefined : { texts, source: { from: 'flag', name } }
+  }
+
+  #fromEnvironment({ environment, presence }: Setting<unknown>): Given | undefined {
+    for (const name of environment) {
+      const text = this.#layers.environment[name]
+      // Compose files and unit files set variables to nothing in order to unset them.
+      if (text === undefined || text === '') continue
+      return { texts: [presence ? 'true' : text], source: { from: 'environment', name } }
+    }
+    return undefined
+  }
+
+  #fromFile(setting: Setting<unknown>): Given | undefined {
+    const { file } = this.#layers
+    const found = setting.key === null ? undefined : file?.values.get(setting.key)
+    if (file === null || found === undefined || setting.key === null) return undefined
+    const { path: place, trusted } = file
+    const source = { from: 'file', path: place, profile: found.profile, key: setting.key, trusted } as const
+    const texts = setting.path ? found.texts.map((text) => besideFile(place, text)) : found.texts
+    return { texts, source }
+  }
+}
+
+/** `--connect-timeout` of `--connect-timeout <duration>`. */
+export function flagName(flags: string): string {
+  return flags.split(' ', 1)[0] ?? flags
+}
+
+/** A relative path counts from the folder of the configuration file, wherever the command runs. */
+function besideFile(file: string, text: string): string {
+  return /^[a-z][a-z0-9+.-]*:/i.test(text) ? text : path.resolve(path.dirname(file), text)
+}
