@@ -39,7 +39,7 @@ export async function loadableBinding(source: string, cacheDir: string): Promise
   if (patches.length === 0) return source
   try {
     await mkdir(cacheDir, { recursive: true })
-    await removeOutdated(cacheDir, origin)
+    await removeOutdated(cacheDir, origin, copy)
     await copyPatched(source, copy, patches)
   } catch (error) {
     throw new EmbeddedServerUnsupportedError(
@@ -111,8 +111,10 @@ async function copyPatched(source: string, target: string, patches: readonly Bin
 }
 
 /** Copies of an earlier state of the same binding are 50 MB each; those in use stay until they are closed. */
-async function removeOutdated(cacheDir: string, origin: string): Promise<void> {
-  const outdated = (await readdir(cacheDir)).filter((name) => name.startsWith(`chroma-${origin}-`))
+async function removeOutdated(cacheDir: string, origin: string, current: string): Promise<void> {
+  const copies = (await readdir(cacheDir)).filter((name) => name.startsWith(`chroma-${origin}-`))
+  // Another process may just have made the current one.
+  const outdated = copies.filter((name) => name !== path.basename(current))
   for (const name of outdated) await rm(path.join(cacheDir, name), { force: true })
 }
 
@@ -130,9 +132,19 @@ async function exists(file: string): Promise<boolean> {
 
 /** 36 for glibc 2.36; undefined where the C library is another one. */
 function glibcMinor(): number | undefined {
-  const report: unknown = process.report.getReport()
-  const version = field(field(report, 'header'), 'glibcVersionRuntime')
+  const version = field(field(reportWithoutNetwork(), 'header'), 'glibcVersionRuntime')
   return typeof version === 'string' ? Number(version.split('.')[1]) : undefined
+}
+
+/** The report would look up the name of every peer of this process, and block it meanwhile. */
+function reportWithoutNetwork(): unknown {
+  const before: unknown = Reflect.get(process.report, 'excludeNetwork')
+  Reflect.set(process.report, 'excludeNetwork', true)
+  try {
+    return process.report.getReport()
+  } finally {
+    Reflect.set(process.report, 'excludeNetwork', before ?? false)
+  }
 }
 
 function field(value: unknown, name: string): unknown {

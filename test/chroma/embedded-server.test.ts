@@ -251,8 +251,8 @@ describe('a start that fails', () => {
 })
 
 function canMountNoexec(): boolean {
-  if (process.platform !== 'linux') return false
-  return spawnSync('sh', ['-c', 'mount -t tmpfs -o noexec tmpfs /mnt && umount /mnt']).status === 0
+  const trial = 'd=$(mktemp -d); mount -t tmpfs -o noexec tmpfs "$d" && umount "$d" && rmdir "$d"'
+  return process.platform === 'linux' && spawnSync('sh', ['-c', trial]).status === 0
 }
 
 /** A process that starts a server on `directory` and then waits, or ends without stopping it. */
