@@ -35,3 +35,34 @@ export type {
   RecordSource,
   Space,
 } from './core/records.js'
+export {
+  BlobChangedError,
+  BlobExistsError,
+  BlobNotFoundError,
+  InvalidKeyError,
+  MAX_BLOB_BYTES,
+  StoreAccessError,
+  StoreError,
+  StoreFullError,
+  StoreNotFoundError,
+  StoreUnreachableError,
+  StoreUnsupportedError,
+  type BlobInfo,
+  type BlobStore,
+  type BlobVersion,
+  type GetOptions,
+  type StoreCapabilities,
+  type StoredBlob,
+} from './storage/blob-store.js'
+export { LocalStore } from './storage/local-store.js'
+export { MemoryStore } from './storage/memory-store.js'
+export { openStore, type StoreOptions } from './storage/open-store.js'
+export {
+  probeStore,
+  type PromiseReport,
+  type StoreProbeReport,
+  type StorePromise,
+} from './storage/probe-store.js'
+export { RetryingStore, type StoreRetries } from './storage/retrying-store.js'
+export type { S3Credentials, S3Options } from './storage/s3-client.js'
+export type { ProxyChoice, StoreProxy } from './storage/tunnel-agent.js'

@@ -8,7 +8,8 @@ const SEGMENT = /^[A-Za-z0-9._-]+$/
 
 /** Rejects what some store could not hold or would read as another place; the last guard against `../`. */
 export function assertKey(key: string): void {
-  if (!isKey(key)) throw new InvalidKeyError(`not a key for a store: ${JSON.stringify(key.slice(0, MAX_KEY))}`)
+  if (!isKey(key))
+    throw new InvalidKeyError(`not a key for a store: ${JSON.stringify(key.slice(0, MAX_KEY))}`)
 }
 
 /** The beginning of a key, possibly empty; may end in the middle of a segment. */

@@ -4,7 +4,15 @@ import { StoreAccessError, StoreError, StoreFullError, StoreUnreachableError } f
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const ACCESS = ['EACCES', 'EPERM', 'EROFS']
 /** Network file systems: the server may come back. */
-const UNREACHABLE = ['ESTALE', 'ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'ENOTCONN']
+const UNREACHABLE = [
+  'ESTALE',
+  'ETIMEDOUT',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENOTCONN',
+]
 
 /** What a failed file operation means for a store; errors that are already explained pass through. */
 export function localError(thrown: unknown, action: string): Error {

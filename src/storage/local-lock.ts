@@ -38,7 +38,8 @@ export async function withFileLock<T>(
 async function acquire(lock: string, token: string, signal: AbortSignal | undefined): Promise<void> {
   for (;;) {
     try {
-      await createWith(lock, token); return;
+      await createWith(lock, token)
+      return
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error
     }

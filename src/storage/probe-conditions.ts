@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 
+import { OpsError } from '../core/errors.js'
 import {
   BlobChangedError,
   BlobExistsError,
   type BlobStore,
+  StoreAccessError,
   type StoreCapabilities,
   StoreUnsupportedError,
 } from './blob-store.js'
@@ -11,15 +13,15 @@ import {
 /** How many writers race for one key. */
 export const RACERS = 8
 
-/** A fresh name below `probe/`: nobody else's probe, nobody's blob. */
-export function probeFolder(): string {
-  return `probe/${randomUUID()}`
+/** The beginning of keys below `probe/` that are no other probe's and nobody's blobs. */
+export function probePrefix(): string {
+  return `probe/${randomUUID()}-`
 }
 
 /** Finds out by trying, on keys that it removes again, what conditional writes are worth on this store. */
 export async function probeConditions(store: BlobStore, signal?: AbortSignal): Promise<StoreCapabilities> {
-  const folder = probeFolder()
-  const keys = { created: `${folder}/created`, race: `${folder}/race`, matched: `${folder}/matched` }
+  const prefix = probePrefix()
+  const keys = { created: `${prefix}created`, race: `${prefix}race`, matched: `${prefix}matched` }
   try {
     const refusesExisting = await tryCreateOnly(store, keys.created, signal)
     const winners = refusesExisting === 'kept' ? await race(store, keys.race, signal) : 0
@@ -30,8 +32,24 @@ export async function probeConditions(store: BlobStore, signal?: AbortSignal): P
       putIfMatch: refusesStale === 'kept',
     }
   } finally {
-    for (const key of Object.values(keys)) await store.delete(key)
+    await removeProbes(store, Object.values(keys))
   }
+}
+
+/** Returns the keys that could not be removed. Without a signal: also what was stopped cleans up. */
+export async function removeProbes(store: BlobStore, keys: readonly string[]): Promise<readonly string[]> {
+  const left: string[] = []
+  for (const [at, key] of keys.entries()) {
+    try {
+      await store.delete(key)
+    } catch (error) {
+      if (!(error instanceof OpsError)) throw error
+      // A store that is away now is not asked for each key.
+      if (!(error instanceof StoreAccessError)) return [...left, ...keys.slice(at)]
+      left.push(key)
+    }
+  }
+  return left
 }
 
 /** `unsupported`: the store said so; `broken`: it said yes and did something else. */

@@ -1,4 +1,10 @@
-import { batchPolicy, interactivePolicy, RetryManager, type RetryEvent, type RetryPolicy } from '../core/retry.js'
+import {
+  batchPolicy,
+  interactivePolicy,
+  RetryManager,
+  type RetryEvent,
+  type RetryPolicy,
+} from '../core/retry.js'
 import { retryHints } from '../core/retry-hints.js'
 import {
   BlobChangedError,
@@ -127,7 +133,11 @@ export class RetryingStore implements BlobStore {
   }
 
   /** The version of `key` if it holds exactly these bytes. */
-  async #storedAs(key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<BlobVersion | null> {
+  async #storedAs(
+    key: string,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<BlobVersion | null> {
     try {
       const stored = await this.#inner.get(key, { signal })
       return Buffer.compare(stored.bytes, bytes) === 0 ? stored.version : null

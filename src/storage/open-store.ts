@@ -1,0 +1,59 @@
+import { stat } from 'node:fs/promises'
+
+import { isErrno, throwIfAborted, UsageError } from '../core/errors.js'
+import type { BlobStore } from './blob-store.js'
+import { localError } from './local-errors.js'
+import { LocalStore } from './local-store.js'
+import { MemoryStore } from './memory-store.js'
+import { RetryingStore, type StoreRetries } from './retrying-store.js'
+import { connectS3, type S3Options } from './s3-client.js'
+import { S3Store } from './s3-store.js'
+import { parseStoreUrl } from './store-url.js'
+import { proxyAgents, type ProxyChoice } from './tunnel-agent.js'
+
+export interface StoreOptions {
+  readonly s3?: S3Options | undefined
+  /** Which proxy to use for an endpoint; default: none. */
+  readonly proxy?: ProxyChoice | undefined
+  readonly retry?: StoreRetries | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+const memories = new Map<string, MemoryStore>()
+
+/**
+ * The store at a path, `file:///path`, `s3://bucket/prefix` or `memory://name` (shared within this process).
+ * Contacts no service: a wrong bucket is told by the first call. Rejects with {@link UsageError} for a bad
+ * address, StoreUnsupportedError for services still to come. Close the store after use.
+ */
+export async function openStore(url: string, options: StoreOptions = {}): Promise<BlobStore> {
+  throwIfAborted(options.signal)
+  const location = parseStoreUrl(url)
+  switch (location.type) {
+    case 'local':
+      await refuseFile(location.path)
+      return new LocalStore(location.path)
+    case 'memory':
+      return namedMemory(location.name)
+    case 's3': {
+      const connection = await connectS3(options.s3 ?? {}, proxyAgents(options.proxy, options.s3?.maxSockets))
+      return new RetryingStore(new S3Store(connection, location), options.retry)
+    }
+  }
+}
+
+function namedMemory(name: string): MemoryStore {
+  const known = memories.get(name) ?? new MemoryStore(name)
+  memories.set(name, known)
+  return known
+}
+
+async function refuseFile(path: string): Promise<void> {
+  try {
+    if ((await stat(path)).isDirectory()) return
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return
+    throw localError(error, `open ${path}`)
+  }
+  throw new UsageError(`${path} is not a folder`, { hint: 'name the folder that holds the repository' })
+}
