@@ -1,10 +1,30 @@
-export type FindingCode = string
+import type { CatalogueEntry } from './catalogue-entry.js'
+import { requestFindings } from './catalogue-requests.js'
+import { sqliteFindings } from './catalogue-sqlite.js'
+import { logFindings, vectorFindings } from './catalogue-vectors.js'
 
-export interface CatalogueEntry {
+/** Everything chroma-ops knows about errors of Chroma. Where several texts match, the first entry is the cause. */
+const entries = [...vectorFindings, ...sqliteFindings, ...logFindings, ...requestFindings]
+
+/** Stable, machine-readable names of what can be wrong. */
+export type FindingCode = (typeof entries)[number]['finding']
+
+export interface Finding extends CatalogueEntry {
   readonly finding: FindingCode
-  readonly advice: string
 }
 
-export function findEntry(_text: string, _finding?: FindingCode): CatalogueEntry | undefined {
-  return undefined
+export const catalogue: readonly Finding[] = entries
+
+/** The most specific entry whose text occurs in `text`. */
+export function findInText(text: string): Finding | undefined {
+  return catalogue.find(({ pattern }) => pattern.test(text))
+}
+
+export function findByCode(code: FindingCode): Finding | undefined {
+  return catalogue.find(({ finding }) => finding === code)
+}
+
+/** Advice and warning as the hint of an error. */
+export function hintOf({ advice, warning }: Finding): string {
+  return warning === undefined ? advice : `${advice}. ${warning}`
 }

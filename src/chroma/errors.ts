@@ -1,7 +1,7 @@
 import { OpsError, type ErrorDetails } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import type { RetryHints } from '../core/retry-hints.js'
-import { findEntry, type FindingCode } from './catalogue.js'
+import { findByCode, findInText, hintOf, type FindingCode } from './catalogue.js'
 
 /** What is known of a failed request. Never holds header values or credentials. */
 export interface ChromaErrorDetails extends ErrorDetails {
@@ -15,7 +15,7 @@ export interface ChromaErrorDetails extends ErrorDetails {
   readonly retryAfterMs?: number | undefined
   /** The server has surely not acted on the request. */
   readonly unprocessed?: boolean
-  /** When the text does not tell: overrides what the catalogue finds in it. */
+  /** Instead of what the catalogue finds in `serverMessage`. */
   readonly finding?: FindingCode
 }
 
@@ -33,15 +33,16 @@ export class ChromaError extends OpsError implements RetryHints {
   readonly finding: FindingCode | null
 
   constructor(message: string, details: ChromaErrorDetails = {}) {
-    const entry = findEntry(details.serverMessage ?? '', details.finding)
-    super(message, { cause: details.cause, hint: details.hint ?? entry?.advice })
+    const entry =
+      details.finding === undefined ? findInText(details.serverMessage ?? '') : findByCode(details.finding)
+    super(message, { cause: details.cause, hint: details.hint ?? (entry && hintOf(entry)) })
     this.status = details.status ?? null
     this.serverName = details.serverName ?? null
     this.serverMessage = details.serverMessage ?? null
     this.retryable = details.retryable ?? false
     this.retryAfterMs = details.retryAfterMs
     this.unprocessed = details.unprocessed ?? false
-    this.finding = details.finding ?? entry?.finding ?? null
+    this.finding = entry?.finding ?? null
   }
 }
 

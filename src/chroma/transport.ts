@@ -1,7 +1,7 @@
 import type { CircuitState } from '../core/circuit-breaker.js'
 import type { RetryEvent, RetryStats } from '../core/retry.js'
 import type { RetryPolicy } from '../core/retry-policy.js'
-import type { PoolOptions, PoolStats } from './connection-pool.js'
+import type { PoolOptions, PoolStats } from './pool-options.js'
 
 export interface ChromaRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

@@ -136,7 +136,8 @@ export class RetryManager {
         return result
       } catch (error) {
         throwIfAborted(call.signal)
-        if (signal?.aborted) throw this.#exhausted(call, state, lastError ?? asError(error), 'deadline')
+        if (signal?.aborted)
+          throw this.#exhausted(call, state, lastError ?? new Error('no answer in time'), 'deadline')
         lastError = asError(error)
         const delayMs = this.#delayAfter(error, call, state)
         this.#stats.retries++

@@ -1,0 +1,171 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+import { Client, type Dispatcher } from 'undici'
+
+import { asError } from '../core/errors.js'
+import type { Connector } from './connector.js'
+
+export interface WireRequest {
+  readonly method: Dispatcher.HttpMethod
+  /** With the server's prefix. */
+  readonly path: string
+  /** Name, value, name, value. */
+  readonly headers: string[]
+  readonly body: Uint8Array | null
+  readonly signal: AbortSignal | undefined
+  /** From here to the end of the answer; for {@link Connection.stream} to its start, and between its pieces. */
+  readonly timeoutMs: number
+}
+
+export interface AnswerHead {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+}
+
+export interface Answer extends AnswerHead {
+  readonly body: Buffer
+}
+
+/** The answer did not come in time. */
+export class AnswerTimeout extends Error {}
+
+/** The connection broke in the middle of an answer. */
+export class AnswerCutOff extends Error {}
+
+/** One connection to a server, made at its first request. One request at a time. */
+export class Connection {
+  readonly #client: Client
+  readonly #closing = new AbortController()
+  #connected = false
+
+  /** `onConnect`, `onDisconnect`: called when the connection is there, and when it has ended. */
+  constructor(job: {
+    readonly origin: string
+    readonly connector: Connector
+    readonly onConnect: () => void
+    readonly onDisconnect: (connection: Connection) => void
+  }) {
+    this.#client = new Client(job.origin, {
+      pipelining: 1,
+      connect: (_options, callback) => {
+        job.connector(this.#closing.signal).then(
+          (socket) => callback(null, socket),
+          (error: unknown) => callback(asError(error), null),
+        )
+      },
+      // The pool decides how long an idle connection lives; a server's Keep-Alive header still counts.
+      keepAliveTimeout: MAX_TIMER_MS,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+    this.#client.on('connect', () => {
+      this.#connected = true
+      job.onConnect()
+    })
+    this.#client.on('disconnect', () => {
+      this.#connected = false
+      job.onDisconnect(this)
+    })
+  }
+
+  /** False once the server or {@link destroy} has ended the connection, and before the first request. */
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  /** Rejects with the error of the socket, with ConnectFailure, AnswerTimeout, AnswerCutOff or the signal's reason. */
+  exchange(request: WireRequest): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      let head: AnswerHead | null = null
+
+      const settle = () => {
+        clearTimeout(timer)
+        request.signal?.removeEventListener('abort', onAbort)
+      }
+      const fail = (error: unknown) => {
+        settle()
+        reject(head === null || this.#closing.signal.aborted ? asError(error) : cutOff(bytes, error))
+      }
+      const giveUp = (error: Error) => {
+        settle()
+        reject(error)
+        void this.destroy()
+      }
+      const onAbort = () => giveUp(asError(request.signal?.reason))
+      const timer = setTimeout(
+        () => giveUp(new AnswerTimeout(`no answer within ${request.timeoutMs / 1000} s`)),
+        request.timeoutMs,
+      )
+      request.signal?.addEventListener('abort', onAbort, { once: true })
+
+      this.#client.dispatch(wireOptions(request), {
+        onRequestStart: () => {},
+        onResponseStart: (_controller, status, headers) => {
+          head = { status, headers }
+        },
+        onResponseData: (_controller, chunk) => {
+          chunks.push(chunk)
+          bytes += chunk.length
+        },
+        onResponseEnd: () => {
+          settle()
+          const [only = EMPTY] = chunks
+          if (head !== null) {
+            resolve({ ...head, body: chunks.length <= 1 ? only : Buffer.concat(chunks, bytes) })
+          }
+        },
+        onResponseError: (_controller, error) => fail(error),
+      })
+    })
+  }
+
+  /** The head of the answer and its body as it comes; an iteration that stops early ends the connection. */
+  async stream(request: WireRequest): Promise<AnswerHead & { readonly body: AsyncIterable<Buffer> }> {
+    const { signal, timeoutMs } = request
+    const onAbort = () => void this.destroy(asError(signal?.reason))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const finished = () => signal?.removeEventListener('abort', onAbort)
+    try {
+      const options = { ...wireOptions(request), headersTimeout: timeoutMs, bodyTimeout: timeoutMs }
+      const { statusCode, headers, body } = await this.#client.request(options)
+      return { status: statusCode, headers, body: pieces(body, finished) }
+    } catch (error) {
+      finished()
+      throw error
+    }
+  }
+
+  /** Ends the connection at once; a request that is under way fails with `reason`. */
+  async destroy(reason: Error = new Error('the connection was closed')): Promise<void> {
+    this.#connected = false
+    this.#closing.abort(reason)
+    await this.#client.destroy(reason)
+  }
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1
+const EMPTY = Buffer.alloc(0)
+
+function wireOptions({ method, path, headers, body }: WireRequest): Dispatcher.DispatchOptions {
+  return { method, path, headers, body }
+}
+
+async function* pieces(body: AsyncIterable<Buffer>, finished: () => void): AsyncGenerator<Buffer> {
+  let bytes = 0
+  try {
+    for await (const chunk of body) {
+      bytes += chunk.length
+      yield chunk
+    }
+  } catch (error) {
+    throw cutOff(bytes, error)
+  } finally {
+    finished()
+  }
+}
+
+function cutOff(bytes: number, cause: unknown): AnswerCutOff {
+  return new AnswerCutOff(`the answer broke off after ${bytes} bytes`, { cause })
+}
