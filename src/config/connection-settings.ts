@@ -3,19 +3,19 @@ import { booleanOf, decimalNumber, durationOf, nonEmpty, wholeNumber } from './v
 
 /** How servers are talked to. What has no default here has one in the HTTP layer. */
 export const connectionSettings = {
-  connectTimeout: valueOr(10_000, durationOf, {
+  connectTimeout: valueOr('10s', durationOf, {
     flags: '--connect-timeout <duration>',
     environment: 'CHROMA_OPS_CONNECT_TIMEOUT',
     key: 'connect_timeout',
     description: 'for a connection to be made (default: 10s)',
   }),
-  requestTimeout: valueOr(300_000, durationOf, {
+  requestTimeout: valueOr('5m', durationOf, {
     flags: '--request-timeout <duration>',
     environment: 'CHROMA_OPS_REQUEST_TIMEOUT',
     key: 'request_timeout',
     description: 'for one answer (default: 5m)',
   }),
-  concurrency: valueOr(4, wholeNumber(1, 64), {
+  concurrency: valueOr('4', wholeNumber(1, 64), {
     flags: '--concurrency <n>',
     environment: 'CHROMA_OPS_CONCURRENCY',
     key: 'concurrency',

@@ -18,17 +18,18 @@ const INJECTED = /^CHROMA_OPS_(SERVICE_|PORT(_|$))/
 
 /** Variables that look like a setting and are none, with the one that was perhaps meant. */
 export function misspeltVariables(environment: Environment): { name: string; meant: string }[] {
+  const own = new Map(knownVariables.map((known) => [withoutPrefix(known), known]))
   return Object.keys(environment).flatMap((name) => {
-    if (!name.startsWith('CHROMA_OPS_') || knownVariables.includes(name) || INJECTED.test(name)) return []
-    const own = name.slice('CHROMA_OPS_'.length)
-    const meant = closest(
-      own,
-      knownVariables.map((known) => known.replace(/^CHROMA_OPS_/, '')),
-    )
-    return meant === undefined
-      ? []
-      : [{ name, meant: knownVariables.find((known) => known.endsWith(meant)) ?? meant }]
+    if (!name.startsWith(PREFIX) || knownVariables.includes(name) || INJECTED.test(name)) return []
+    const meant = own.get(closest(withoutPrefix(name), [...own.keys()]) ?? '')
+    return meant === undefined ? [] : [{ name, meant }]
   })
+}
+
+const PREFIX = 'CHROMA_OPS_'
+
+function withoutPrefix(name: string): string {
+  return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name
 }
 
 /** The value of a variable; null when it is not set or empty. */

@@ -47,6 +47,8 @@ export interface Setting<T> {
   /** Its value must never be shown. */
   readonly secret: boolean
   readonly fallback: T
+  /** The fallback as a user would write it; null: none. */
+  readonly fallbackText: string | null
   /** Throws a UsageError without the setting's name. */
   readonly read: (texts: readonly string[]) => T
 }
@@ -65,8 +67,9 @@ export function value<T>(parse: (text: string) => T, common: Common): Setting<T 
   return { ...complete(common), kind: 'value', fallback: null, read: ([text = '']) => parse(text) }
 }
 
-export function valueOr<T>(fallback: T, parse: (text: string) => T, common: Common): Setting<T> {
-  return { ...complete(common), kind: 'value', fallback, read: ([text = '']) => parse(text) }
+export function valueOr<T>(fallbackText: string, parse: (text: string) => T, common: Common): Setting<T> {
+  const fallback = parse(fallbackText)
+  return { ...complete(common), kind: 'value', fallback, fallbackText, read: ([text = '']) => parse(text) }
 }
 
 export function toggle(common: Common & { readonly presence?: boolean }): Setting<boolean> {
@@ -95,6 +98,7 @@ function complete({ flags, description, environment = [], key, path = false, sec
     description,
     environment: typeof environment === 'string' ? [environment] : environment,
     presence: false,
+    fallbackText: null,
     key: key ?? null,
     path,
     secret,

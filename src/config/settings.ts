@@ -49,6 +49,11 @@ export class Settings {
     return this.#given(setting)?.source ?? { from: 'default' }
   }
 
+  /** What was written, undefined when nothing was; for showing it again. */
+  texts(setting: Setting<unknown>): readonly string[] | undefined {
+    return this.#given(setting)?.texts
+  }
+
   /** The file that was read, and its profile; null when there is none. */
   get file(): ConfigFile | null {
     return this.#layers.file

@@ -1,0 +1,40 @@
+import { Command } from 'commander'
+
+import type { CommandContext, Launcher } from './context.js'
+import { UnknownWordError } from './errors.js'
+
+/**
+ * Gives a command its work. Words that the command does not take are refused here, because commander's
+ * own message has no suggestion.
+ */
+export function act(
+  command: Command,
+  launcher: Launcher,
+  work: (context: CommandContext, ...words: string[]) => Promise<void>,
+): Command {
+  return command.allowExcessArguments(true).action(async () => {
+    const expected = command.registeredArguments.length
+    const surplus = command.args[expected]
+    if (surplus !== undefined) throw new UnknownWordError(surplus, nameOf(command), wordsFor(command))
+    await launcher.run(command, (context) => work(context, ...command.args))
+  })
+}
+
+/** A command that only has subcommands. */
+export function group(name: string, description: string, ...commands: readonly Command[]): Command {
+  const parent = new Command(name).description(description).helpCommand(false)
+  for (const command of commands) parent.addCommand(command)
+  return parent
+}
+
+/** What could have been meant: the neighbours of a default command, `list` for `backup lst`. */
+function wordsFor(command: Command): string[] {
+  if (command.registeredArguments.length > 0 || command.parent?.parent == null) return []
+  return command.parent.commands.map((sibling) => sibling.name())
+}
+
+/** `backup create`. */
+function nameOf(command: Command): string {
+  const { parent } = command
+  return parent?.parent == null ? command.name() : `${nameOf(parent)} ${command.name()}`
+}

@@ -1,0 +1,19 @@
+import type { ProxyOptions } from '../chroma/transport.js'
+import type { Environment } from '../config/settings.js'
+import type { RetryEvent } from '../core/retry.js'
+import { duration } from '../output/format.js'
+
+/** As curl reads them; upper case HTTP_PROXY does not count where a web server may have set it. */
+export function proxyOptions(environment: Environment): ProxyOptions {
+  const plainProxy = environment['REQUEST_METHOD'] === undefined ? environment['HTTP_PROXY'] : undefined
+  return {
+    httpsProxy: environment['HTTPS_PROXY'] ?? environment['https_proxy'],
+    httpProxy: plainProxy ?? environment['http_proxy'],
+    noProxy: environment['NO_PROXY'] ?? environment['no_proxy'],
+  }
+}
+
+/** Tells a person why nothing seems to happen. */
+export function retryText({ describe, attempt, delayMs, error }: RetryEvent): string {
+  return `${describe}: attempt ${attempt} failed (${error.message}); again in ${duration(delayMs)}`
+}

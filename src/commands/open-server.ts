@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises'
+
+import { ChromaApi } from '../chroma/api.js'
+import { connectTransport } from '../chroma/connect.js'
+import type { ServerOptions, TlsOptions } from '../chroma/transport.js'
+import { catalogue } from '../config/catalogue.js'
+import { isCloud, resolveHeaders } from '../config/credentials.js'
+import { SettingError } from '../config/errors.js'
+import { sourceText, type Setting } from '../config/setting.js'
+import type { Settings } from '../config/settings.js'
+import { asError, UsageError } from '../core/errors.js'
+import type { ContextParts } from './create-context.js'
+import { proxyOptions, retryText } from './network.js'
+
+const CLOUD_URL = 'https://api.trychroma.com'
+
+/** First contact with the server that the settings name. */
+export async function openServer(parts: ContextParts): Promise<ChromaApi> {
+  return new ChromaApi(await connectTransport(await serverOptions(parts)))
+}
+
+/** The URL of the server; throws a UsageError when none is named. */
+export function serverUrl(settings: Settings): string {
+  if (isCloud(settings)) return CLOUD_URL
+  const url = settings.value(catalogue.url)
+  if (url === null) {
+    throw new UsageError('no server is named', {
+      hint: 'name one with --url http://127.0.0.1:8000, or --cloud',
+    })
+  }
+  return url
+}
+
+async function serverOptions({ settings, host, signal, output }: ContextParts): Promise<ServerOptions> {
+  const url = serverUrl(settings)
+  const headers = await resolveHeaders({ settings, environment: host.environment, signal })
+  for (const header of Object.values(headers)) output.hide(header.replace(/^Bearer /, ''))
+  const { password } = new URL(url)
+  if (password !== '') output.hide(decodeURIComponent(password))
+  return {
+    url,
+    headers,
+    tls: await tlsOptions(settings),
+    proxy: proxyOptions(host.environment),
+    pool: given({
+      min: settings.value(catalogue.poolMin),
+      max: settings.value(catalogue.poolMax),
+      acquireTimeoutMs: settings.value(catalogue.poolAcquireTimeout),
+      idleTimeoutMs: settings.value(catalogue.poolIdleTimeout),
+      healthCheckAfterMs: settings.value(catalogue.poolHealthCheckAfter),
+    }),
+    retry: {
+      ...given({
+        maxRetries: settings.value(catalogue.maxRetries),
+        baseDelayMs: settings.value(catalogue.retryBaseDelay),
+        maxDelayMs: settings.value(catalogue.retryMaxDelay),
+        factor: settings.value(catalogue.retryFactor),
+      }),
+      ...given({ jitter: settings.value(catalogue.retryJitter) }),
+    },
+    connectTimeoutMs: settings.value(catalogue.connectTimeout),
+    requestTimeoutMs: settings.value(catalogue.requestTimeout),
+    signal,
+    onRetry: (event) => {
+      output.note(retryText(event))
+    },
+  }
+}
+
+/** Only what was set, so that the defaults stay where they belong. */
+function given<T>(values: Readonly<Record<string, T | null>>): Record<string, T> {
+  const entries = Object.entries(values).flatMap(([name, value]): [string, T][] =>
+    value === null ? [] : [[name, value]],
+  )
+  return Object.fromEntries(entries)
+}
+
+async function tlsOptions(settings: Settings): Promise<TlsOptions> {
+  return {
+    ca: await readPem(catalogue.caFile, settings),
+    cert: await readPem(catalogue.certFile, settings),
+    key: await readPem(catalogue.keyFile, settings),
+    serverName: settings.value(catalogue.tlsServerName) ?? undefined,
+  }
+}
+
+async function readPem(setting: Setting<string | null>, settings: Settings): Promise<string | undefined> {
+  const file = settings.value(setting)
+  if (file === null) return undefined
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const name = sourceText(settings.source(setting))
+    throw new SettingError(`${name}: ${asError(error).message}`, { cause: error })
+  }
+}

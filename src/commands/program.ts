@@ -1,0 +1,55 @@
+import { Command, type Help } from 'commander'
+
+import { completionCommand } from './completion.js'
+import { configCommand } from './config.js'
+import type { Launcher } from './context.js'
+import { explainCommand } from './explain.js'
+import { addSharedFlags } from './shared-flags.js'
+
+/** Where commander writes help and version. */
+export interface HelpSink {
+  readonly help: (text: string) => void
+  readonly error: (text: string) => void
+}
+
+/** Shared flags that the help of every command repeats; the others are in the help of chroma-ops itself. */
+const REPEATED = ['--url', '--repo', '--tenant', '--database', '--profile', '--json']
+
+/** The whole command line as a tree; nothing heavy is loaded by building it. */
+export function createProgram(launcher: Launcher, version: string, sink: HelpSink): Command {
+  const root = new Command('chroma-ops')
+    .description('Operations for ChromaDB: health, backup, verified restore.')
+    .version(version, '--version', 'print the version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: sink.help,
+      writeErr: sink.error,
+      // Usage errors are reported in one place, so that --json covers them.
+      outputError: () => {},
+    })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: repeatedFlags })
+  addSharedFlags(root)
+  for (const command of [
+    configCommand(launcher),
+    explainCommand(launcher),
+    completionCommand(launcher, () => root),
+  ]) {
+    root.addCommand(command)
+  }
+  inherit(root)
+  return root
+}
+
+/** `addCommand` does not hand down what was set on the parent. */
+function inherit(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent)
+    inherit(command)
+  }
+}
+
+function repeatedFlags(this: Help, command: Command): ReturnType<Help['visibleGlobalOptions']> {
+  let root = command
+  while (root.parent !== null) root = root.parent
+  return root === command ? [] : root.options.filter(({ long }) => REPEATED.includes(long ?? ''))
+}

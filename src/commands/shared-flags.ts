@@ -1,0 +1,43 @@
+import { Option, type Command } from 'commander'
+
+import { allSettings } from '../config/catalogue.js'
+import { flagName } from '../config/settings.js'
+
+/** Flags that every command takes before or after its name. */
+export function addSharedFlags(root: Command): void {
+  root.addOption(new Option('--json', 'one JSON document on stdout: the result or the error'))
+  root.addOption(
+    new Option('--config <file>', 'the configuration file (default: ./chroma-ops.config.{json,yaml})'),
+  )
+  root.addOption(new Option('--profile <name>', 'a profile of the configuration file'))
+  for (const [, { flags, description, kind }] of allSettings) {
+    if (flags === null) continue
+    const option = new Option(flags, description)
+    root.addOption(kind === 'list' || kind === 'map' ? option.argParser(collect) : option)
+  }
+}
+
+/** What was written on the command line, by long flag: what `Settings` reads. */
+export function flagTexts(command: Command): Map<string, readonly string[]> {
+  const root = rootOf(command)
+  const texts = new Map<string, readonly string[]>()
+  for (const option of root.options) {
+    const attribute = option.attributeName()
+    if (root.getOptionValueSource(attribute) !== 'cli') continue
+    const given: unknown = root.getOptionValue(attribute)
+    const name = flagName(option.flags)
+    // `--no-color` is false when it was given.
+    if (typeof given === 'boolean') texts.set(name, ['true'])
+    else texts.set(name, Array.isArray(given) ? given.map(String) : [String(given)])
+  }
+  return texts
+}
+
+/** Gathers the values of a flag that can be repeated. */
+export function collect(text: string, earlier: readonly string[] | undefined): string[] {
+  return [...(earlier ?? []), text]
+}
+
+function rootOf(command: Command): Command {
+  return command.parent === null ? command : rootOf(command.parent)
+}
