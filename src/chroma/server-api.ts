@@ -1,0 +1,139 @@
+import type { JsonValue } from '../core/json.js'
+import { flagMember, decodeJson, integerMember, namesOf } from './answers.js'
+import { apiRoot, databasePath, tenantPath } from './api-path.js'
+import {
+  ChromaConflictError,
+  ChromaNotFoundError,
+  ChromaNotSupportedError,
+  DatabaseNotFoundError,
+  TenantNotFoundError,
+} from './errors.js'
+import { fingerprintFrom, type ServerFingerprint } from './fingerprint.js'
+import { allPages } from './pages.js'
+import type { ChromaRequest, ChromaTransport } from './transport.js'
+
+export interface PreFlight {
+  /** Records; a hint to clients, which the server does not enforce. */
+  readonly maxBatchSize: number
+  /** Vectors may be sent as base64 of little-endian float32. */
+  readonly base64: boolean
+}
+
+/** The server itself, its tenants and databases. Rejects with the errors of the transport. */
+export class ServerApi {
+  readonly transport: ChromaTransport
+  #fingerprint: ServerFingerprint | undefined
+
+  constructor(transport: ChromaTransport) {
+    this.transport = transport
+  }
+
+  /** The server's clock in nanoseconds. Says nothing about whether data can be read. */
+  async heartbeat(signal?: AbortSignal): Promise<bigint> {
+    return integerMember(await this.getJson(`${apiRoot}/heartbeat`, signal), 'nanosecond heartbeat')
+  }
+
+  /** What the server thinks of itself; a single node always answers true. */
+  async healthcheck(signal?: AbortSignal): Promise<{ executorReady: boolean; logClientReady: boolean }> {
+    const answer = await this.getJson(`${apiRoot}/healthcheck`, signal)
+    return {
+      executorReady: flagMember(answer, 'is_executor_ready'),
+      logClientReady: flagMember(answer, 'is_log_client_ready'),
+    }
+  }
+
+  async preFlight(signal?: AbortSignal): Promise<PreFlight> {
+    const answer = await this.getJson(`${apiRoot}/pre-flight-checks`, signal)
+    return {
+      maxBatchSize: Number(integerMember(answer, 'max_batch_size')),
+      base64: flagMember(answer, 'supports_base64_encoding'),
+    }
+  }
+
+  /** Which release this may be and what it can do, and how that was found out. Asked once. */
+  async fingerprint(signal?: AbortSignal): Promise<ServerFingerprint> {
+    if (this.#fingerprint === undefined) {
+      const openapi = await this.#optionalText('/openapi.json', signal)
+      const version = await this.#optionalText(`${apiRoot}/version`, signal)
+      this.#fingerprint = fingerprintFrom(openapi, version?.replaceAll('"', '') ?? null)
+    }
+    return this.#fingerprint
+  }
+
+  /** Rejects with {@link TenantNotFoundError}. Tenants cannot be listed. */
+  async getTenant(tenant: string, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.getJson(tenantPath(tenant), signal)
+    } catch (error) {
+      if (!(error instanceof ChromaNotFoundError)) throw error
+      throw new TenantNotFoundError([tenant], [], error)
+    }
+  }
+
+  /** Succeeds when it is there already. */
+  async createTenant(tenant: string, signal?: AbortSignal): Promise<void> {
+    await this.#createNamed(`${apiRoot}/tenants`, tenant, signal)
+  }
+
+  /** Names of all databases, sorted. Rejects with {@link TenantNotFoundError}. */
+  async listDatabases(tenant: string, signal?: AbortSignal): Promise<string[]> {
+    await this.getTenant(tenant, signal)
+    const path = `${tenantPath(tenant)}/databases`
+    const names = await allPages(
+      async (page) => namesOf(await this.getJson(`${path}?${page}`, signal)),
+      (name) => name,
+    )
+    return names.sort()
+  }
+
+  /** Rejects with {@link DatabaseNotFoundError}, which names those that are there. */
+  async getDatabase(tenant: string, database: string, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.getJson(databasePath(tenant, database), signal)
+    } catch (error) {
+      if (!(error instanceof ChromaNotFoundError)) throw error
+      throw new DatabaseNotFoundError([database], await this.listDatabases(tenant, signal), error)
+    }
+  }
+
+  /** Succeeds when it is there already. Rejects with {@link TenantNotFoundError}. */
+  async createDatabase(tenant: string, database: string, signal?: AbortSignal): Promise<void> {
+    // The server would put it into a tenant that does not exist.
+    await this.getTenant(tenant, signal)
+    await this.#createNamed(`${tenantPath(tenant)}/databases`, database, signal)
+  }
+
+  protected async getJson(path: string, signal: AbortSignal | undefined): Promise<JsonValue> {
+    return this.exchangeJson({ method: 'GET', path, idempotent: true, signal })
+  }
+
+  protected async exchangeJson(request: ChromaRequest): Promise<JsonValue> {
+    return this.transport.exchange(request, decodeJson)
+  }
+
+  /** A name is all there is to a tenant or a database: creating it twice is creating it. */
+  async #createNamed(path: string, name: string, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.transport.send({
+        method: 'POST',
+        path,
+        body: JSON.stringify({ name }),
+        idempotent: true,
+        signal,
+      })
+    } catch (error) {
+      if (!(error instanceof ChromaConflictError)) throw error
+    }
+  }
+
+  /** Null when the server does not have this path. */
+  async #optionalText(path: string, signal: AbortSignal | undefined): Promise<string | null> {
+    try {
+      const body = await this.transport.send({ method: 'GET', path, idempotent: true, signal })
+      return body.toString('utf8')
+    } catch (error) {
+      if (error instanceof ChromaNotSupportedError || error instanceof ChromaNotFoundError) return null
+      throw error
+    }
+  }
+}
