@@ -12,7 +12,7 @@ export function act(
   launcher: Launcher,
   work: (context: CommandContext, ...words: string[]) => Promise<void>,
 ): Command {
-  return command.allowExcessArguments(true).action(async () => {
+  return command.action(async () => {
     const expected = command.registeredArguments.length
     const surplus = command.args[expected]
     if (surplus !== undefined) throw new UnknownWordError(surplus, nameOf(command), wordsFor(command))
@@ -27,14 +27,20 @@ export function group(name: string, description: string, ...commands: readonly C
   return parent
 }
 
-/** What could have been meant: the neighbours of a default command, `list` for `backup lst`. */
+/** What could have been meant: `list` for `backup lst`, where the word reached the default command. */
 function wordsFor(command: Command): string[] {
-  if (command.registeredArguments.length > 0 || command.parent?.parent == null) return []
-  return command.parent.commands.map((sibling) => sibling.name())
+  const { parent } = command
+  return parent === null || !isDefaulted(command) ? [] : parent.commands.map((sibling) => sibling.name())
 }
 
-/** `backup create`. */
+/** `backup create`, or `backup` when that is what was written. */
 function nameOf(command: Command): string {
   const { parent } = command
-  return parent?.parent == null ? command.name() : `${nameOf(parent)} ${command.name()}`
+  if (parent?.parent == null) return command.name()
+  return isDefaulted(command) ? nameOf(parent) : `${nameOf(parent)} ${command.name()}`
+}
+
+/** The command runs because its group was named without a subcommand. */
+function isDefaulted(command: Command): boolean {
+  return command.parent?.parent != null && command.parent.args[0] !== command.name()
 }

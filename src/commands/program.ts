@@ -21,6 +21,8 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
     .description('Operations for ChromaDB: health, backup, verified restore.')
     .version(version, '--version', 'print the version')
     .exitOverride()
+    // Surplus words are refused by the commands themselves, with a suggestion.
+    .allowExcessArguments(true)
     .configureOutput({
       writeOut: sink.help,
       writeErr: sink.error,

@@ -1,7 +1,16 @@
 import { Option, type Command } from 'commander'
 
-import { allSettings } from '../config/catalogue.js'
+import { connectionSettings } from '../config/connection-settings.js'
+import { runSettings } from '../config/run-settings.js'
+import type { Setting } from '../config/setting.js'
 import { flagName } from '../config/settings.js'
+import { targetSettings } from '../config/target-settings.js'
+
+const groups = [
+  ['Target:', targetSettings],
+  ['Connection:', connectionSettings],
+  ['Run:', runSettings],
+] as const
 
 /** Flags that every command takes before or after its name. */
 export function addSharedFlags(root: Command): void {
@@ -10,10 +19,12 @@ export function addSharedFlags(root: Command): void {
     new Option('--config <file>', 'the configuration file (default: ./chroma-ops.config.{json,yaml})'),
   )
   root.addOption(new Option('--profile <name>', 'a profile of the configuration file'))
-  for (const [, { flags, description, kind }] of allSettings) {
-    if (flags === null) continue
-    const option = new Option(flags, description)
-    root.addOption(kind === 'list' || kind === 'map' ? option.argParser(collect) : option)
+  for (const [title, settings] of groups) {
+    for (const { flags, description, kind } of Object.values<Setting<unknown>>(settings)) {
+      if (flags === null) continue
+      const option = new Option(flags, description).helpGroup(title)
+      root.addOption(kind === 'list' || kind === 'map' ? option.argParser(collect) : option)
+    }
   }
 }
 

@@ -42,13 +42,9 @@ export class JsonOutput implements Output {
 
   failure(error: unknown): void {
     this.#messages.close()
-    const { message, hint, ...rest } = failureOf(error)
-    const masked = {
-      ...rest,
-      message: this.#hidden.mask(message),
-      hint: hint === null ? null : this.#hidden.mask(hint),
-    }
-    this.#document = { error: masked }
+    const { code, message, hint, exitCode } = failureOf(error)
+    const masked = hint === null ? null : this.#hidden.mask(hint)
+    this.#document = { error: { code, message: this.#hidden.mask(message), hint: masked, exitCode } }
     // The document has everything but the stack, which belongs to whoever mends the bug.
     if (stackOf(error) !== undefined) this.#messages.failure(error)
   }

@@ -1,0 +1,57 @@
+import { EventEmitter } from 'node:events'
+import { Readable, Writable } from 'node:stream'
+
+import { main } from '../../src/cli.js'
+import type { Host } from '../../src/commands/host.js'
+
+export interface CliRun {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A stream that keeps what is written to it. */
+export class Capture extends Writable {
+  readonly isTTY: boolean
+  readonly columns = 120
+  text = ''
+
+  constructor(isTTY = false) {
+    super({ decodeStrings: false })
+    this.isTTY = isTTY
+  }
+
+  override _write(piece: string | Buffer, _encoding: string, done: () => void): void {
+    this.text += piece.toString()
+    done()
+  }
+}
+
+/**
+ * Runs a whole command line in this process, with an empty environment and captured output. Signals come
+ * from `host.signals`, so that a test can send them without touching its own process.
+ */
+export async function runCli(args: readonly string[], host: Partial<Host> = {}): Promise<CliRun> {
+  const stdout = new Capture()
+  const stderr = new Capture()
+  const exitCode = await main(args, {
+    environment: {},
+    stdin: Readable.from([]),
+    stdout,
+    stderr,
+    signals: new EventEmitter(),
+    exit: (code) => {
+      throw new Error(`the process would have ended with ${code}`)
+    },
+    home: null,
+    ...host,
+  })
+  return { exitCode, stdout: stdout.text, stderr: stderr.text }
+}
+
+/** The document of a run with `--json`; fails the test unless stdout is exactly one JSON document. */
+export function documentOf({ stdout }: CliRun): Record<string, unknown> {
+  const document: unknown = JSON.parse(stdout)
+  if (typeof document !== 'object' || document === null) throw new Error(`not a document: ${stdout}`)
+  return Object.fromEntries(Object.entries(document))
+}
