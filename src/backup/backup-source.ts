@@ -1,30 +1,86 @@
+import { CollectionNotFoundError } from '../chroma/errors.js'
 import type { Progress } from '../core/progress.js'
-import type { CollectionDefinition, CollectionReader, RecordSource } from '../core/records.js'
-import type { BackupHead } from './manifest.js'
+import {
+  displayName,
+  type CollectionDefinition,
+  type CollectionName,
+  type CollectionReader,
+  type ReadConsistency,
+  type RecordSource,
+} from '../core/records.js'
+import type { Catalogue } from './catalogue.js'
+import { readCatalogue } from './catalogue-reader.js'
+import { readContents } from './contents.js'
+import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
 import type { Repository } from './repository.js'
+import { readRowGroups } from './row-group-reader.js'
 
-/** The records of a backup. Everything read is verified; rejects with an ObjectDamagedError (13). */
+/**
+ * The records of a backup. Everything that is read is verified; reading rejects with an ObjectDamagedError
+ * (13). Collections that could not be backed up are not listed.
+ */
 export class BackupSource implements RecordSource {
   readonly displayUrl: string
-  readonly #reader: ObjectReader
+  readonly #repository: Repository
+  readonly #head: BackupHead
+  readonly #objects: ObjectReader
+  #contents: Promise<BackupContents> | null = null
 
+  /** `progress` hears of objects that had to be read twice. */
   constructor(repository: Repository, head: BackupHead, progress?: Progress) {
     this.displayUrl = `${repository.store.displayUrl}#${head.id}`
-    this.#reader = new ObjectReader({
+    this.#repository = repository
+    this.#head = head
+    this.#objects = new ObjectReader({
       store: repository.store,
       backup: head.id,
       ...(progress && { progress }),
     })
   }
 
-  async listCollections(_signal?: AbortSignal): Promise<readonly CollectionDefinition[]> {
-    return Promise.reject(new Error(`in the making: ${this.#reader.rereadObjects}`))
+  async listCollections(signal?: AbortSignal): Promise<readonly CollectionDefinition[]> {
+    const { collections } = await this.#readContents(signal)
+    const definitions: CollectionDefinition[] = []
+    for (const entry of collections) {
+      if (entry.status !== 'failed') definitions.push((await this.#catalogue(entry, signal)).definition)
+    }
+    return definitions
   }
 
-  async openCollection(definition: CollectionDefinition, _signal?: AbortSignal): Promise<CollectionReader> {
-    return Promise.reject(new Error(`in the making: ${definition.name}`))
+  /** By tenant, database and name. */
+  async openCollection(name: CollectionName, signal?: AbortSignal): Promise<CollectionReader> {
+    const wanted = displayName(name)
+    const { collections } = await this.#readContents(signal)
+    const present = collections.filter(({ status }) => status !== 'failed')
+    const entry = present.find((candidate) => displayName(candidate) === wanted)
+    if (entry === undefined) throw new CollectionNotFoundError([wanted], present.map(displayName))
+    return this.#readerOf(entry, await this.#catalogue(entry, signal))
   }
 
   async close(): Promise<void> {}
+
+  #readerOf(entry: CollectionEntry, catalogue: Catalogue): CollectionReader {
+    const objects = this.#objects
+    const collection = displayName(entry)
+    return {
+      definition: catalogue.definition,
+      expectedRecords: catalogue.records,
+      batches: (signal) => readRowGroups({ objects, catalogue, purpose: { collection, signal } }),
+      consistency: () => UNCHANGED,
+    }
+  }
+
+  async #catalogue(entry: CollectionEntry, signal?: AbortSignal): Promise<Catalogue> {
+    return readCatalogue(this.#objects, await this.#readContents(signal), entry, signal)
+  }
+
+  #readContents(signal?: AbortSignal): Promise<BackupContents> {
+    this.#contents ??= readContents(this.#repository, this.#head, signal)
+    this.#contents.catch(() => (this.#contents = null))
+    return this.#contents
+  }
 }
+
+/** Backups don't change while they are read. */
+const UNCHANGED: ReadConsistency = { added: 0, removed: 0, missing: 0 }

@@ -1,5 +1,164 @@
+import { CollectionNotFoundError } from '../chroma/errors.js'
+import { AbortedError, OpsError, throwIfAborted } from '../core/errors.js'
+import { ExitCode } from '../core/exit-code.js'
+import { displayName, type CollectionDefinition } from '../core/records.js'
+import { StoreError } from '../storage/blob-store.js'
+import { newBackupId } from './backup-id.js'
 import type { BackupJob, BackupSummary } from './backup-job.js'
+import { lostVectors, writeContents, type CollectionOutcome } from './backup-writer.js'
+import { writeCollection } from './collection-writer.js'
+import { commitBackup, removeLeftovers } from './commit.js'
+import { refusalOf } from './guards.js'
+import { describeBackup } from './describe-backup.js'
+import { ObjectWriter } from './object-writer.js'
+import { ParentBackup } from './reuse.js'
+import { countNewCollections, findScope, type BackupScopeFound } from './scope.js'
+import { Session } from './sessions.js'
 
+const DEFAULT_CONCURRENCY = 4
+
+/**
+ * Copies every collection in scope into the repository: objects first, the manifest last. A collection that
+ * cannot be read does not stop the others; the backup is then `partial`. When this rejects, there is no new
+ * backup and the old ones are as they were.
+ *
+ * Rejects with a GuardError (15), a CollectionNotFoundError (10), an error of the store or of the source, or
+ * an AbortedError.
+ */
 export async function createBackup(job: BackupJob): Promise<BackupSummary> {
-  return Promise.reject(new Error(`in the making: ${job.series}`))
+  const { repository, now, progress, signal } = job
+  const scope = await findScope(job)
+  if (scope.collections.length === 0) refuse(job, scope, 0)
+  const started = now()
+  const id = newBackupId(started, job.series)
+  warnOfClock(job, scope, started)
+  const parent =
+    scope.previous && (await ParentBackup.open({ repository, head: scope.previous, progress, signal }))
+  const pins = parent === null ? [] : [parent.head.id]
+  const session = await Session.begin({ ...job, backup: id, pins })
+  const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
+  const objects = new ObjectWriter({ store: repository.store, backup: id, concurrency, signal })
+  let committing = false
+  try {
+    const { outcomes, removed } = await writeCollections(job, scope.collections, objects, parent)
+    const added = await countNewCollections(job, scope.collections)
+    // A partial backup is never the one that later ones are measured by; refusing it would only lose it.
+    if (outcomes.every(({ status }) => status === 'written')) refuse(job, scope, recordsOf(outcomes))
+    const written = await writeContents(outcomes, objects)
+    const foreign = [...written.objects.values()].filter((reference) => reference.backup !== id)
+    await parent?.checkAgain(foreign, signal)
+    throwIfAborted(signal)
+    const head = describeBackup({
+      job,
+      id,
+      type: scope.type,
+      started,
+      parent: foreign.length > 0 ? (parent?.head.id ?? null) : null,
+      written,
+      addedBytes: objects.addedBytes,
+      collectionsAdded: added,
+      collectionsRemoved: removed,
+    })
+    committing = true
+    await commitBackup(repository, head, signal)
+    const exitCode = exitCodeOf(outcomes)
+    return {
+      head,
+      collections: written.entries,
+      unchangedCollections: written.unchangedCollections,
+      exitCode,
+    }
+  } catch (error) {
+    await objects.settle()
+    // Once the manifest is on its way, nobody knows whether it arrived: then the objects stay.
+    if (!committing) await removeLeftovers(repository, id, progress)
+    throw error
+  } finally {
+    await session.end()
+  }
+}
+
+async function writeCollections(
+  job: BackupJob,
+  collections: readonly CollectionDefinition[],
+  objects: ObjectWriter,
+  parent: ParentBackup | null,
+): Promise<{ readonly outcomes: readonly CollectionOutcome[]; readonly removed: number }> {
+  const outcomes: CollectionOutcome[] = []
+  let removed = 0
+  for (const definition of collections) {
+    try {
+      outcomes.push(await writeOne(job, definition, objects, parent))
+    } catch (error) {
+      const task = displayName(definition)
+      if (error instanceof CollectionNotFoundError) {
+        job.progress.warn({ code: 'COLLECTION_REMOVED', message: `${task} was dropped while the backup ran` })
+        removed++
+      } else {
+        if (job.signal?.aborted || !concernsOneCollection(error)) throw error
+        job.progress.warn({ code: error.code, message: `${task} could not be read: ${error.message}` })
+        outcomes.push({ status: 'failed', definition, error: { code: error.code, message: error.message } })
+      }
+      job.progress.update({ task, phase: 'read', done: 0, unit: 'records', state: 'failed' })
+    }
+  }
+  return { outcomes, removed }
+}
+
+async function writeOne(
+  job: BackupJob,
+  definition: CollectionDefinition,
+  objects: ObjectWriter,
+  parent: ParentBackup | null,
+): Promise<CollectionOutcome> {
+  const { source, progress, signal } = job
+  throwIfAborted(signal)
+  const reader = await source.openCollection(definition, signal)
+  const earlier = parent === null ? null : await parent.collection(definition, signal)
+  const collection = await writeCollection({ reader, objects, earlier, progress, signal })
+  if (collection.missingVectors > 0) {
+    progress.warn({ code: 'VECTORS_LOST', message: lostVectors(collection) })
+  }
+  return { status: 'written', collection, earlier }
+}
+
+/** A damaged collection leaves the others readable; a store, a server or a network that fails does not. */
+function concernsOneCollection(error: unknown): error is OpsError {
+  const everywhere: readonly ExitCode[] = [ExitCode.unreachable, ExitCode.notAllowed, ExitCode.timeout]
+  if (!(error instanceof OpsError) || error instanceof StoreError || error instanceof AbortedError)
+    return false
+  return !everywhere.includes(error.exitCode)
+}
+
+function recordsOf(outcomes: readonly CollectionOutcome[]): number {
+  return outcomes.reduce(
+    (sum, outcome) => sum + (outcome.status === 'written' ? outcome.collection.records : 0),
+    0,
+  )
+}
+
+function refuse(job: BackupJob, scope: BackupScopeFound, records: number): void {
+  const refusal = refusalOf({
+    collections: scope.collections.length,
+    records,
+    previous: scope.type === 'full' ? scope.previous : null,
+    sourceUrl: job.target.url,
+    allowEmpty: job.allowEmpty,
+    allowShrink: job.allowShrink,
+  })
+  if (refusal !== null) throw refusal
+}
+
+function warnOfClock(job: BackupJob, scope: BackupScopeFound, started: Date): void {
+  const newest = scope.entries[0]?.head?.created
+  if (newest === undefined || Date.parse(newest) <= started.getTime()) return
+  const message = `the newest backup of the series was made at ${newest}, later than this machine's clock`
+  job.progress.warn({ code: 'CLOCK_BEHIND', message })
+}
+
+function exitCodeOf(outcomes: readonly CollectionOutcome[]): 0 | 3 | 4 {
+  if (outcomes.some((outcome) => outcome.status === 'written' && outcome.collection.missingVectors > 0)) {
+    return ExitCode.critical
+  }
+  return outcomes.some(({ status }) => status === 'failed') ? ExitCode.findings : ExitCode.ok
 }

@@ -31,15 +31,16 @@ export interface ObjectReaderOptions {
  * Rejects with {@link ObjectDamagedError} or a StoreError.
  */
 export class ObjectReader {
+  /** The id of the backup that is read. */
+  readonly backup: string
   readonly #store: BlobStore
-  readonly #backup: string
   readonly #progress: Progress
   readonly #cache = new Map<string, Promise<Buffer>>()
   #reread = 0
 
   constructor({ store, backup, progress = silentProgress }: ObjectReaderOptions) {
     this.#store = store
-    this.#backup = backup
+    this.backup = backup
     this.#progress = progress
   }
 
@@ -147,7 +148,7 @@ export class ObjectReader {
   }
 
   #damaged(problem: ObjectProblem, key: string, purpose: ReadPurpose, detail: string, cause?: unknown) {
-    const damage = { key, backup: this.#backup, collection: purpose.collection }
+    const damage = { key, backup: this.backup, collection: purpose.collection }
     return new ObjectDamagedError(problem, damage, detail, cause)
   }
 }

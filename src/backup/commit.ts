@@ -1,0 +1,52 @@
+import pLimit from 'p-limit'
+
+import { OpsError } from '../core/errors.js'
+import type { Progress } from '../core/progress.js'
+import { ManifestDamagedError } from './errors.js'
+import { manifestKey } from './list-backups.js'
+import { encodeHead, type BackupHead } from './manifest.js'
+import { objectPrefix } from './object-reference.js'
+import type { Repository } from './repository.js'
+
+const REMOVAL_MS = 5_000
+const CONCURRENT_REMOVALS = 8
+
+/** Writes the manifest, by which the backup begins to exist, and reads it back. */
+export async function commitBackup(
+  repository: Repository,
+  head: BackupHead,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const key = manifestKey(head.id)
+  const bytes = encodeHead(head)
+  await repository.store.putNew(key, bytes, signal)
+  const stored = await repository.store.get(key, { signal })
+  if (!bytes.equals(stored.bytes)) {
+    throw new ManifestDamagedError(head.id, `${key} is not what was written to it`, {
+      hint: 'run "chroma-ops repo check" and do not trust this store',
+    })
+  }
+}
+
+/** Gives back the space of a backup that will not be; what cannot be removed in short time stays, harmlessly. */
+export async function removeLeftovers(
+  repository: Repository,
+  backup: string,
+  progress: Progress,
+): Promise<void> {
+  const signal = AbortSignal.timeout(REMOVAL_MS)
+  const { store } = repository
+  const limit = pLimit(CONCURRENT_REMOVALS)
+  const removals: Promise<void>[] = []
+  try {
+    for await (const { key } of store.list(objectPrefix(backup), signal)) {
+      removals.push(limit(() => store.delete(key, signal)))
+    }
+    await Promise.all(removals)
+  } catch (error) {
+    await Promise.allSettled(removals)
+    if (!(error instanceof OpsError)) throw error
+    const message = `objects of the unfinished backup stay in ${objectPrefix(backup)}: ${error.message}`
+    progress.warn({ code: 'LEFTOVERS', message })
+  }
+}

@@ -1,0 +1,166 @@
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+
+import { throwIfAborted } from '../core/errors.js'
+import type { BlobStore } from '../storage/blob-store.js'
+import {
+  contentId,
+  MAX_OBJECT_BYTES,
+  objectKey,
+  sha256Hex,
+  type Encoding,
+  type ObjectReference,
+} from './object-reference.js'
+
+/** Pieces below this share objects with others of their kind: few large objects cost less than many small. */
+const BUNDLED_BELOW = 2 * 1024 * 1024
+
+/** What an object holds; objects hold one kind only, so that each is a plain format by itself. */
+export type ObjectKind = 'vectors' | 'payload' | 'index' | 'catalogue' | 'contents'
+
+const ENCODINGS: Record<ObjectKind, Encoding> = {
+  vectors: 'raw',
+  payload: 'gzip',
+  index: 'raw',
+  catalogue: 'gzip',
+  contents: 'gzip',
+}
+
+const pack = promisify(gzip)
+
+/** An object of which the name is known once it is stored. */
+export interface PendingObject {
+  reference: ObjectReference | null
+}
+
+/** An extent of an object that may not be stored yet. */
+export interface PendingExtent {
+  readonly object: PendingObject
+  readonly offset: number
+  readonly length: number
+}
+
+export interface ObjectWriterOptions {
+  readonly store: BlobStore
+  readonly backup: string
+  /** Objects hashed, compressed and stored at the same time. */
+  readonly concurrency: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Stores pieces of plaintext as objects. {@link append} waits while as many objects as allowed are on their
+ * way; a failed one is reported by the next call of any method.
+ */
+export class ObjectWriter {
+  readonly #options: ObjectWriterOptions
+  readonly #open = new Map<ObjectKind, Bundle>()
+  readonly #onTheirWay = new Set<Promise<void>>()
+  readonly #stored = new Map<string, ObjectReference>()
+  #failure: { readonly error: unknown } | null = null
+  #addedBytes = 0
+
+  constructor(options: ObjectWriterOptions) {
+    this.#options = options
+  }
+
+  /** Stored bytes so far. */
+  get addedBytes(): number {
+    return this.#addedBytes
+  }
+
+  /** `pieces` belong together and must not be changed afterwards. */
+  async append(kind: ObjectKind, pieces: readonly Uint8Array[]): Promise<readonly PendingExtent[]> {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    if (length === 0) return []
+    if (length < BUNDLED_BELOW) return [await this.#bundle(kind, pieces, length)]
+    const plaintext = joined(pieces)
+    const extents: PendingExtent[] = []
+    for (let at = 0; at < length; at += MAX_OBJECT_BYTES) {
+      const part = plaintext.subarray(at, at + MAX_OBJECT_BYTES)
+      const object: PendingObject = { reference: null }
+      await this.#start(kind, object, part)
+      extents.push({ object, offset: 0, length: part.length })
+    }
+    return extents
+  }
+
+  /** Stores what is still being collected and waits until everything is durable. */
+  async finish(): Promise<void> {
+    for (const kind of [...this.#open.keys()]) await this.#seal(kind)
+    await Promise.all(this.#onTheirWay)
+    this.#throwFailure()
+  }
+
+  /** Waits until nothing is on its way any more, whatever became of it. */
+  async settle(): Promise<void> {
+    this.#open.clear()
+    await Promise.all(this.#onTheirWay)
+  }
+
+  async #bundle(kind: ObjectKind, pieces: readonly Uint8Array[], length: number): Promise<PendingExtent> {
+    if ((this.#open.get(kind)?.length ?? 0) + length > MAX_OBJECT_BYTES) await this.#seal(kind)
+    const bundle = this.#open.get(kind) ?? { object: { reference: null }, pieces: [], length: 0 }
+    this.#open.set(kind, bundle)
+    const extent = { object: bundle.object, offset: bundle.length, length }
+    // Copied: a small piece may be a view that keeps a large buffer alive.
+    bundle.pieces.push(Buffer.concat(pieces, length))
+    bundle.length += length
+    return extent
+  }
+
+  async #seal(kind: ObjectKind): Promise<void> {
+    const bundle = this.#open.get(kind)
+    if (bundle === undefined) return
+    this.#open.delete(kind)
+    await this.#start(kind, bundle.object, joined(bundle.pieces))
+  }
+
+  async #start(kind: ObjectKind, object: PendingObject, plaintext: Uint8Array): Promise<void> {
+    while (this.#onTheirWay.size >= this.#options.concurrency) await Promise.race(this.#onTheirWay)
+    this.#throwFailure()
+    throwIfAborted(this.#options.signal)
+    const work = this.#store(ENCODINGS[kind], object, plaintext)
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .finally(() => this.#onTheirWay.delete(work))
+    this.#onTheirWay.add(work)
+  }
+
+  async #store(encoding: Encoding, object: PendingObject, plaintext: Uint8Array): Promise<void> {
+    const { store, backup, signal } = this.#options
+    const plaintextSha256 = sha256Hex(plaintext)
+    const stored = encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
+    const reference = {
+      backup,
+      id: contentId(plaintextSha256),
+      sha256: encoding === 'raw' ? plaintextSha256 : sha256Hex(stored),
+      size: stored.length,
+      length: plaintext.length,
+      encoding,
+    }
+    object.reference = reference
+    const key = objectKey(reference)
+    // Two collections may hold the same bytes.
+    if (this.#stored.has(key)) return
+    this.#stored.set(key, reference)
+    await store.put(key, stored, signal)
+    this.#addedBytes += stored.length
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure.error
+  }
+}
+
+interface Bundle {
+  readonly object: PendingObject
+  readonly pieces: Uint8Array[]
+  length: number
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const [only] = pieces
+  return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces)
+}

@@ -1,0 +1,139 @@
+import { JsonSyntaxError } from '../core/json.js'
+import type { RecordBatch } from '../core/records.js'
+import type { Catalogue, RowGroup } from './catalogue.js'
+import { ObjectDamagedError } from './errors.js'
+import type { ObjectReader, ReadPurpose } from './object-reader.js'
+import { objectKey, type Extent } from './object-reference.js'
+import { decodeLine, type PayloadRow } from './payload-lines.js'
+
+/** A batch has at most so many bytes of vectors, or of payload. */
+const BATCH_BYTES = 4 * 1024 * 1024
+const NEWLINE = 10
+
+export interface RowGroupReadJob {
+  readonly objects: ObjectReader
+  readonly catalogue: Catalogue
+  readonly purpose: ReadPurpose
+}
+
+/** The records of a collection, in order; the next row group is fetched while one is used. */
+export async function* readRowGroups(job: RowGroupReadJob): AsyncGenerator<RecordBatch> {
+  const { rowGroups } = job.catalogue
+  let next = rowGroups[0] && fetchVectors(job, rowGroups[0])
+  for (const [index, group] of rowGroups.entries()) {
+    const vectors = await (next ?? fetchVectors(job, group))
+    const following = rowGroups[index + 1]
+    next = following && fetchVectors(job, following)
+    yield* readRowGroup(job, group, vectors)
+  }
+}
+
+/** One row group, in one or more batches. */
+export async function* readRowGroup(
+  job: RowGroupReadJob,
+  group: RowGroup,
+  vectors: Buffer,
+): AsyncGenerator<RecordBatch> {
+  const dimension = job.catalogue.definition.dimension ?? 0
+  const maximumRows = dimension === 0 ? Infinity : Math.max(1, Math.floor(BATCH_BYTES / (dimension * 4)))
+  let rows: PayloadRow[] = []
+  let payloadBytes = 0
+  let first = 0
+  const batch = () => batchOf({ group, dimension, vectors, first, rows })
+  for await (const line of linesOf(job, group.payload)) {
+    rows.push(rowOf(job, group, line))
+    payloadBytes += line.length
+    if (rows.length < maximumRows && payloadBytes < BATCH_BYTES) continue
+    if (first + rows.length > group.rows) break
+    yield batch()
+    first += rows.length
+    rows = []
+    payloadBytes = 0
+  }
+  if (first + rows.length !== group.rows) {
+    throw inconsistent(job, group.payload, `does not have the ${group.rows} records of its row group`)
+  }
+  if (rows.length > 0) yield batch()
+}
+
+export function fetchVectors({ objects, catalogue, purpose }: RowGroupReadJob, group: RowGroup) {
+  const vectors = objects.readExtents(catalogue.objects, group.vectors, purpose)
+  // Whoever awaits it sees the failure; nobody may be there yet.
+  vectors.catch(() => undefined)
+  return vectors
+}
+
+/** Names the objects behind `extents`. */
+export function inconsistent(
+  { objects, catalogue, purpose }: RowGroupReadJob,
+  extents: readonly Extent[],
+  detail: string,
+): ObjectDamagedError {
+  const keys = extents.flatMap(([object]) => catalogue.objects[object] ?? []).map(objectKey)
+  const damage = { key: [...new Set(keys)].join(' '), backup: objects.backup, collection: purpose.collection }
+  return new ObjectDamagedError('inconsistent', damage, detail)
+}
+
+/** A line may begin in one extent and end in the next. */
+async function* linesOf(
+  { objects, catalogue, purpose }: RowGroupReadJob,
+  extents: readonly Extent[],
+): AsyncGenerator<Buffer> {
+  let rest: Buffer[] = []
+  for (const extent of extents) {
+    const bytes = await objects.readExtents(catalogue.objects, [extent], purpose)
+    let at = 0
+    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, at)) {
+      const line = bytes.subarray(at, end)
+      yield rest.length === 0 ? line : Buffer.concat([...rest, line])
+      rest = []
+      at = end + 1
+    }
+    if (at < bytes.length) rest.push(bytes.subarray(at))
+  }
+  if (rest.length > 0) yield Buffer.concat(rest)
+}
+
+function rowOf(job: RowGroupReadJob, group: RowGroup, line: Buffer): PayloadRow {
+  try {
+    const row = decodeLine(line.toString('utf8'))
+    if (row !== undefined) return row
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error
+  }
+  throw inconsistent(job, group.payload, 'holds a line that is not a record')
+}
+
+function batchOf(part: {
+  readonly group: RowGroup
+  readonly dimension: number
+  readonly vectors: Buffer
+  readonly first: number
+  readonly rows: readonly PayloadRow[]
+}): RecordBatch {
+  const { group, dimension, vectors, first, rows } = part
+  const stride = dimension * 4
+  const last = first + rows.length
+  const missing: number[] = []
+  for (const [start, count] of group.missing) {
+    for (let row = Math.max(start, first); row < Math.min(start + count, last); row++)
+      missing.push(row - first)
+  }
+  return {
+    ids: rows.map(({ id }) => id),
+    dimension,
+    embeddings: floatsOf(vectors.subarray(first * stride, last * stride)),
+    missingEmbeddings: missing,
+    documents: rows.map(({ document }) => document),
+    uris: rows.map(({ uri }) => uri),
+    metadatas: rows.map(({ metadata }) => metadata),
+  }
+}
+
+function floatsOf(bytes: Buffer): Float32Array {
+  const { buffer, byteOffset, byteLength } = bytes
+  if (byteOffset % 4 === 0) return new Float32Array(buffer, byteOffset, byteLength / 4)
+  const floats = new Float32Array(byteLength / 4)
+  new Uint8Array(floats.buffer).set(bytes)
+  return floats
+}

@@ -1,0 +1,62 @@
+import { CollectionNotFoundError } from '../chroma/errors.js'
+import {
+  parseCollectionPattern,
+  selectCollections,
+  unmatchedPatterns,
+  type CollectionSelection,
+} from '../core/collection-pattern.js'
+import { displayName, type CollectionDefinition } from '../core/records.js'
+import type { BackupJob } from './backup-job.js'
+import { listBackups, readableHeads, type BackupEntry } from './list-backups.js'
+import type { BackupHead } from './manifest.js'
+import { countsAsLatest } from './resolve-backup.js'
+import { checkSeries } from './series.js'
+
+/** What a job means, looked up at the source and in the repository. */
+export interface BackupScopeFound {
+  /** `collection` when only some were asked for; leaving some out for good is still `full`. */
+  readonly type: 'full' | 'collection'
+  readonly collections: readonly CollectionDefinition[]
+  /** The newest complete backup of the series; null when there is none. */
+  readonly previous: BackupHead | null
+  /** Every backup of the series, newest first. */
+  readonly entries: readonly BackupEntry[]
+}
+
+/** Rejects with a UsageError, or a CollectionNotFoundError for a pattern that matches nothing. */
+export async function findScope(job: BackupJob): Promise<BackupScopeFound> {
+  checkSeries(job.series)
+  const selection = selectionOf(job)
+  const entries = await listBackups(job.repository, { series: job.series, signal: job.signal })
+  const known = await job.source.listCollections(job.signal)
+  const unmatched = unmatchedPatterns(selection.include, known)
+  if (unmatched.length > 0) {
+    throw new CollectionNotFoundError(
+      unmatched.map(({ text }) => text),
+      known.map(displayName),
+    )
+  }
+  return {
+    type: selection.include.length > 0 ? 'collection' : 'full',
+    collections: selectCollections(known, selection),
+    previous: readableHeads(entries).find(countsAsLatest) ?? null,
+    entries,
+  }
+}
+
+/** How many collections in scope are there now that were not `before`. */
+export async function countNewCollections(
+  job: BackupJob,
+  before: readonly CollectionDefinition[],
+): Promise<number> {
+  const known = new Set(before.map(({ id }) => id))
+  const now = await job.source.listCollections(job.signal)
+  return selectCollections(now, selectionOf(job)).filter(({ id }) => !known.has(id)).length
+}
+
+function selectionOf(job: BackupJob): CollectionSelection {
+  return {
+    include: (job.collections ?? []).map(parseCollectionPattern),
+    exclude: (job.exclude ?? []).map(parseCollectionPattern),
+  }
+}

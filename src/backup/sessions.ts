@@ -1,0 +1,89 @@
+import type { Progress } from '../core/progress.js'
+import { asError, OpsError } from '../core/errors.js'
+import { sealJson } from './sealed-json.js'
+import type { Repository } from './repository.js'
+
+const HEARTBEAT_MS = 30_000
+const FAREWELL_MS = 5_000
+
+export interface SessionJob {
+  readonly repository: Repository
+  /** The id of the backup that is being made. */
+  readonly backup: string
+  /** Backups whose objects it may refer to; they must not be removed meanwhile. */
+  readonly pins: readonly string[]
+  readonly host: string
+  readonly actor: string
+  readonly now: () => Date
+  readonly progress: Progress
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The record of a running backup (`sessions/<backup id>.json`), refreshed every 30 s, removed at the end. One that
+ * is not refreshed any more belongs to a dead run.
+ */
+export class Session {
+  readonly #job: SessionJob
+  readonly #began: Date
+  readonly #timer: NodeJS.Timeout
+  #beating: Promise<void> = Promise.resolve()
+
+  private constructor(job: SessionJob, began: Date) {
+    this.#job = job
+    this.#began = began
+    this.#timer = setInterval(() => {
+      this.#beating = this.#beat()
+    }, HEARTBEAT_MS)
+    this.#timer.unref()
+  }
+
+  static async begin(job: SessionJob): Promise<Session> {
+    const began = job.now()
+    await job.repository.store.putNew(keyOf(job), encode(job, began), job.signal)
+    return new Session(job, began)
+  }
+
+  /** Removes the record, also after the job's signal has fired. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#beating
+    try {
+      await this.#job.repository.store.delete(keyOf(this.#job), AbortSignal.timeout(FAREWELL_MS))
+    } catch (error) {
+      this.#warn(error, 'could not be removed')
+    }
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      const { repository, signal } = this.#job
+      await repository.store.put(keyOf(this.#job), encode(this.#job, this.#began), signal)
+    } catch (error) {
+      if (!(this.#job.signal?.aborted ?? false)) this.#warn(error, 'could not be refreshed')
+    }
+  }
+
+  /** A lost heartbeat endangers nothing that the check before the commit does not find. */
+  #warn(error: unknown, what: string): void {
+    if (!(error instanceof OpsError)) throw error
+    const message = `${keyOf(this.#job)} ${what}: ${asError(error).message}`
+    this.#job.progress.warn({ code: 'SESSION_RECORD', message })
+  }
+}
+
+function keyOf({ backup }: SessionJob): string {
+  return `sessions/${backup}.json`
+}
+
+function encode({ backup, pins, host, actor, now }: SessionJob, began: Date): Buffer {
+  return sealJson({
+    format: 1,
+    backup,
+    began: began.toISOString(),
+    heartbeat: now().toISOString(),
+    pins,
+    host,
+    actor,
+  })
+}
