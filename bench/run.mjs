@@ -1,0 +1,100 @@
+// npm run bench: how fast and how small, as ratios within one run. `npm run bench -- --help` tells the options.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { arrangeCores, canPin } from './cores.mjs'
+import { addBodies } from './dataset.mjs'
+import { library } from './library.mjs'
+import { measureGrowth } from './measure-growth.mjs'
+import { measureMemory } from './measure-memory.mjs'
+import { measureRead } from './measure-read.mjs'
+import { measureStart } from './measure-start.mjs'
+import { measureStores } from './measure-stores.mjs'
+import { measureVerify } from './measure-verify.mjs'
+import { measureWrite } from './measure-write.mjs'
+import { readOptions } from './options.mjs'
+import { createCollection, RawClient } from './raw-http.mjs'
+import { Report } from './report.mjs'
+
+const cacheDir = fileURLToPath(new URL('../node_modules/.cache/chroma-ops', import.meta.url))
+const options = readOptions(process.argv.slice(2))
+const report = new Report()
+const note = (text) => process.stderr.isTTY && process.stderr.write(`\r\u001b[K${text}\r`)
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopping.abort(signal))
+
+try {
+  if (options.only.includes('start')) await measureStart({ report, note })
+  for (const size of options.sizes) await measureSize(size)
+  for (const size of options.memory)
+    await withServer((context) => filled({ ...context, size }, measureMemory))
+  if (options.only.includes('growth')) {
+    const { growth: counts, growthDimension: dimension, rounds } = options
+    await withServer((context) => measureGrowth({ ...context, counts, dimension, rounds }))
+  }
+} finally {
+  report.print()
+  const file = options.out ?? defaultFile()
+  await report.write(file, options)
+  console.log(`\nwritten to ${file}`)
+}
+
+async function measureSize(size) {
+  const { only, rounds } = options
+  const measures = only.filter((name) => name !== 'start' && name !== 'growth')
+  if (measures.length === 0) return
+  await withServer((server) =>
+    filled({ ...server, size, rounds, endpoint: options.s3Endpoint }, async (context) => {
+      for (const cores of options.cores) {
+        if (!arranged(cores, context.server.pid)) continue
+        if (only.includes('read')) await measureRead({ ...context, cores })
+        if (only.includes('write')) await measureWrite({ ...context, cores })
+      }
+      arranged('shared', context.server.pid)
+      if (only.includes('verify')) await measureVerify(context)
+      if (only.includes('stores')) await measureStores(context)
+      if (only.includes('memory')) await measureMemory(context)
+    }),
+  )
+}
+
+/** A server of its own for each size: what earlier collections left behind slows nothing down. */
+async function withServer(work) {
+  const folder = await mkdtemp(join(tmpdir(), 'chroma-ops-bench-'))
+  const directory = join(folder, 'chroma')
+  const server = await library.startEmbeddedServer({ directory, cacheDir, signal: stopping.signal })
+  const client = new RawClient(server.url, 8)
+  const onStop = () => void server.stop()
+  stopping.signal.addEventListener('abort', onStop)
+  try {
+    await work({ report, note, server, folder, client })
+  } finally {
+    stopping.signal.removeEventListener('abort', onStop)
+    await client.close()
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function filled(context, work) {
+  const { client, size } = context
+  const collection = await createCollection(client, 'bench')
+  for (const body of addBodies(size, 5000)) await client.send({ path: `${collection.path}/add`, body })
+  await work({ ...context, collection })
+}
+
+function arranged(cores, pid) {
+  if (canPin()) arrangeCores(cores, pid)
+  else if (cores === 'pinned') {
+    report.note('pinned: not measured, processes cannot be pinned to two cores here')
+    return false
+  }
+  return true
+}
+
+function defaultFile() {
+  const time = new Date().toISOString().replaceAll(/[:.]/g, '-')
+  return fileURLToPath(new URL(`./results/${time}.json`, import.meta.url))
+}
