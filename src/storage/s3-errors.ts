@@ -175,7 +175,8 @@ const NETWORK = [
 ]
 
 function networkError(failure: S3Failure, message: string, cause: Error, thrown: unknown): StoreError | null {
-  const code = errnoOf(thrown) ?? ''
+  // The SDK wraps some errors and keeps only their text.
+  const code = errnoOf(thrown) ?? NETWORK.find((known) => cause.message.includes(known)) ?? ''
   if (/CERT|SELF_SIGNED|SIGNATURE|ISSUER|^ERR_TLS|^ERR_SSL/.test(code))
     return new StoreAccessError(message, {
       cause,
