@@ -39,7 +39,7 @@ export function answerError(answer: FailedAnswer, describe: string, now: number)
     retryAfterMs: parseRetryAfter(headers['retry-after'], now),
   }
   const fromChroma = spoken !== null || body.length === 0
-  const message = `${describe}: ${summary(status, spoken, text, headers)}`
+  const message = summary(answer, spoken, text, describe)
 
   if (status >= 300 && status < 400) {
     return new NotChromaError(message, { ...details, hint: redirectHint(headers) })
@@ -53,7 +53,7 @@ export function answerError(answer: FailedAnswer, describe: string, now: number)
     case 401:
     case 403:
     case 407:
-      return new ChromaAuthError(message, { ...details, hint: AUTH_HINT })
+      return new ChromaAuthError(message, /disabled/.test(text) ? details : { ...details, hint: AUTH_HINT })
     case 404:
       if (spoken?.name !== undefined) return new ChromaNotFoundError(message, details)
       // The router of Chroma answers an unknown route without a body.
@@ -96,6 +96,7 @@ function internalError(message: string, details: ChromaErrorDetails): ChromaErro
   if (finding === 'PAGE_TOO_BIG' || finding === 'BATCH_TOO_BIG') {
     return new PayloadTooLargeError(message, details)
   }
+  if (finding === 'CLOUD_ONLY') return new ChromaNotSupportedError(message, details)
   if (finding === 'NAME_TAKEN') return new ChromaConflictError(message, details)
   return new ChromaServerError(message, details)
 }
@@ -124,14 +125,14 @@ function parsed(text: string): unknown {
 }
 
 function summary(
-  status: number,
+  { status, headers }: FailedAnswer,
   spoken: SpokenError | null,
   text: string,
-  headers: IncomingHttpHeaders,
+  describe: string,
 ): string {
-  if (spoken !== null) return `${spoken.message} (${status}${spoken.name ? ` ${spoken.name}` : ''})`
-  const isText = !(headers['content-type'] ?? '').includes('html') && text !== ''
-  return isText ? `${text} (${status})` : `HTTP status ${status}`
+  const name = spoken?.name === undefined ? '' : ` ${spoken.name}`
+  const isText = text !== '' && !(headers['content-type'] ?? '').includes('html')
+  return isText ? `${text} (${status}${name}, ${describe})` : `status ${status} (${describe})`
 }
 
 const MAX_ERROR_BYTES = 1024 * 1024

@@ -43,7 +43,7 @@ export const requestFindings = [
   {
     finding: 'CLOUD_ONLY',
     pattern:
-      /not implemented for local|is not implemented|not enabled in local|not supported (?:in|for|by) (?:the )?local/i,
+      /not implemented for local|is not implemented|not enabled in local|unsupported for local|not supported (?:in|for|by) (?:the )?local/i,
     what: 'A single-node server does not have this operation.',
     advice: 'use get or query instead of search, and leave out sparse vectors and functions',
   },

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Client, type Dispatcher } from 'undici'
 
 import { asError } from '../core/errors.js'
+import { BodyBuffer } from './body-buffer.js'
 import type { Connector } from './connector.js'
 
 export interface WireRequest {
@@ -76,8 +77,7 @@ export class Connection {
   /** Rejects with the error of the socket, with ConnectFailure, AnswerTimeout, AnswerCutOff or the signal's reason. */
   exchange(request: WireRequest): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = []
-      let bytes = 0
+      const body = new BodyBuffer()
       let head: AnswerHead | null = null
 
       const settle = () => {
@@ -86,7 +86,7 @@ export class Connection {
       }
       const fail = (error: unknown) => {
         settle()
-        reject(head === null || this.#closing.signal.aborted ? asError(error) : cutOff(bytes, error))
+        reject(head === null || this.#closing.signal.aborted ? asError(error) : cutOff(body.length, error))
       }
       const giveUp = (error: Error) => {
         settle()
@@ -104,17 +104,12 @@ export class Connection {
         onRequestStart: () => {},
         onResponseStart: (_controller, status, headers) => {
           head = { status, headers }
+          body.expect(headers['content-length'])
         },
-        onResponseData: (_controller, chunk) => {
-          chunks.push(chunk)
-          bytes += chunk.length
-        },
+        onResponseData: (_controller, chunk) => body.append(chunk),
         onResponseEnd: () => {
           settle()
-          const [only = EMPTY] = chunks
-          if (head !== null) {
-            resolve({ ...head, body: chunks.length <= 1 ? only : Buffer.concat(chunks, bytes) })
-          }
+          if (head !== null) resolve({ ...head, body: body.whole() })
         },
         onResponseError: (_controller, error) => fail(error),
       })
@@ -146,7 +141,6 @@ export class Connection {
 }
 
 const MAX_TIMER_MS = 2 ** 31 - 1
-const EMPTY = Buffer.alloc(0)
 
 function wireOptions({ method, path, headers, body }: WireRequest): Dispatcher.DispatchOptions {
   return { method, path, headers, body }
