@@ -75,9 +75,9 @@ export async function restore({ client, url, repository, head, collection, compa
       head,
       api: new library.ChromaApi(transport),
       mode: 'create',
-      rename: [{ from: collection.name, to: 'restored' }],
+      rename: new Map([[collection.name, 'restored']]),
       compare,
-      stateDir: null,
+      now: () => new Date(),
       progress: silent,
     })
   } finally {
