@@ -22,6 +22,40 @@ export { resolveBackup } from './backup/resolve-backup.js'
 export { seriesOfUrl } from './backup/series.js'
 export { verifyBackup, type VerifyJob } from './backup/verify-backup.js'
 export type { VerifyProblem, VerifyReport } from './backup/verify-report.js'
+export type { FindingCode } from './chroma/catalogue.js'
+export { connectTransport } from './chroma/connect.js'
+export {
+  ChromaAuthError,
+  ChromaConflictError,
+  ChromaError,
+  ChromaGarbledAnswerError,
+  ChromaInvalidRequestError,
+  ChromaNotFoundError,
+  ChromaNotSupportedError,
+  ChromaRateLimitedError,
+  ChromaServerError,
+  ChromaTimeoutError,
+  ChromaTlsError,
+  ChromaUnavailableError,
+  CollectionNotFoundError,
+  DatabaseNotFoundError,
+  NotChromaError,
+  PayloadTooLargeError,
+  PoolExhausted,
+  TenantNotFoundError,
+  V1OnlyError,
+} from './chroma/errors.js'
+export { explainError, type Explanation } from './chroma/explain.js'
+export { defaultPoolOptions, type PoolOptions, type PoolStats } from './chroma/pool-options.js'
+export {
+  defaultServerOptions,
+  type ChromaRequest,
+  type ChromaTransport,
+  type ProxyOptions,
+  type ServerOptions,
+  type TlsOptions,
+  type TransportStats,
+} from './chroma/transport.js'
 export { AbortedError, GuardError, IntegrityError, OpsError, UsageError } from './core/errors.js'
 export { ExitCode } from './core/exit-code.js'
 export type { Metadata, MetadataScalar, MetadataValue, SparseVector } from './core/metadata.js'
@@ -35,6 +69,17 @@ export type {
   RecordSource,
   Space,
 } from './core/records.js'
+export {
+  batchPolicy,
+  interactivePolicy,
+  RetryExhausted,
+  RetryManager,
+  type RetryCall,
+  type RetryEvent,
+  type RetryOptions,
+  type RetryPolicy,
+  type RetryStats,
+} from './core/retry.js'
 export {
   BlobChangedError,
   BlobExistsError,
