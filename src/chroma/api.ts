@@ -18,6 +18,12 @@ export type { GetRequest, Include } from './codec/get-answer.js'
 export type { QueryHit, VectorQuery } from './codec/query.js'
 export type { PreFlight } from './server-api.js'
 
+/**
+ * Chroma takes `null` for "leave it" and refuses `{}`; but it replaces the whole of the metadata, and leaves
+ * out keys that are null.
+ */
+const NO_METADATA: JsonValue = new Map([['none', null]])
+
 /** What a new collection shall be. A server takes a schema or a configuration, not both. */
 export interface CollectionSpec extends CollectionName {
   readonly metadata: CollectionDefinition['metadata']
@@ -27,8 +33,8 @@ export interface CollectionSpec extends CollectionName {
 
 export interface CollectionChange {
   readonly newName?: string
-  /** Replaces all of the old metadata; Chroma cannot be told to remove it, so it has at least one key. */
-  readonly newMetadata?: NonNullable<CollectionDefinition['metadata']>
+  /** Replaces all of the old metadata; null removes it. */
+  readonly newMetadata?: CollectionDefinition['metadata']
 }
 
 /**
@@ -108,7 +114,8 @@ export class ChromaApi extends ServerApi {
   ): Promise<void> {
     const body = new Map<string, JsonValue>()
     if (newName !== undefined) body.set('new_name', newName)
-    if (newMetadata !== undefined) body.set('new_metadata', metadataToJson(newMetadata))
+    if (newMetadata !== undefined)
+      body.set('new_metadata', newMetadata === null ? NO_METADATA : metadataToJson(newMetadata))
     const put = {
       method: 'PUT',
       path: collectionPath(collection),

@@ -1,0 +1,176 @@
+import { mapInOrder } from '../core/map-in-order.js'
+import type {
+  CollectionDefinition,
+  CollectionReader,
+  ReadConsistency,
+  RecordBatch,
+  RecordSource,
+} from '../core/records.js'
+import type { ChromaApi } from './api.js'
+import { BatchSizer } from './batch-sizer.js'
+import { CollectionNotFoundError } from './errors.js'
+import { RecordFetcher } from './fetch-records.js'
+import { IdSpool } from './id-spool.js'
+import { withListing } from './list-windows.js'
+import { withTrueSpace } from './probe-space.js'
+import { isShadow } from './shadow-marker.js'
+import { compareWithSpool } from './spool-difference.js'
+
+/** Which part of a server is read. Tenants cannot be listed, so they are named. */
+export interface ServerScope {
+  readonly tenants: readonly string[]
+  /** Default: all databases of the tenants. Each must be there in each tenant. */
+  readonly databases?: readonly string[] | undefined
+}
+
+export interface ServerSourceOptions {
+  readonly api: ChromaApi
+  readonly scope: ServerScope
+  /** For the lists of ids, which are not kept in memory. */
+  readonly tempDir: string
+  /** Size of an answer to aim at; default 4 MB. Four times `concurrency` of it may be in memory. */
+  readonly batchBytes?: number
+  /** Requests for records under way at once; default 4. */
+  readonly concurrency?: number
+  /** Ids per listing request; default 1,000,000. */
+  readonly windowIds?: number
+}
+
+export const defaultServerSourceOptions = {
+  batchBytes: 4_000_000,
+  concurrency: 4,
+  windowIds: 1_000_000,
+} as const
+
+/** A running server, read over HTTP. Collections that a restore is still building are left out. */
+export class ServerSource implements RecordSource {
+  readonly displayUrl: string
+  readonly #options: Required<ServerSourceOptions>
+
+  constructor(options: ServerSourceOptions) {
+    this.#options = { ...defaultServerSourceOptions, ...options }
+    this.displayUrl = options.api.transport.displayUrl
+  }
+
+  /** Rejects with a TenantNotFoundError or a DatabaseNotFoundError when the scope names one that is missing. */
+  async listCollections(signal?: AbortSignal): Promise<readonly CollectionDefinition[]> {
+    const { api, scope } = this.#options
+    const collections: CollectionDefinition[] = []
+    for (const tenant of scope.tenants) {
+      const databases = scope.databases ?? (await api.listDatabases(tenant, signal))
+      if (scope.databases !== undefined) await api.getTenant(tenant, signal)
+      for (const database of databases)
+        collections.push(...(await api.listCollections(tenant, database, signal)))
+    }
+    const own: CollectionDefinition[] = []
+    for (const collection of collections)
+      if (!isShadow(collection)) own.push(await withTrueSpace(api, collection, signal))
+    return own.sort(byAddress)
+  }
+
+  async openCollection(definition: CollectionDefinition, signal?: AbortSignal): Promise<CollectionReader> {
+    const { api } = this.#options
+    const current = await withTrueSpace(api, await api.getCollection(definition, signal), signal)
+    if (current.id !== definition.id) throw new CollectionNotFoundError([definition.name])
+    const expectedRecords = await api.count(current, signal)
+    return new ServerCollectionReader(this.#options, current, expectedRecords)
+  }
+
+  /** The connection belongs to the caller. */
+  async close(): Promise<void> {}
+}
+
+class ServerCollectionReader implements CollectionReader {
+  readonly definition: CollectionDefinition
+  readonly expectedRecords: number
+  readonly #options: Required<ServerSourceOptions>
+  readonly #fetcher: RecordFetcher
+  readonly #sizer: BatchSizer
+  #consistency: ReadConsistency | undefined
+
+  constructor(
+    options: Required<ServerSourceOptions>,
+    definition: CollectionDefinition,
+    expectedRecords: number,
+  ) {
+    this.#options = options
+    this.definition = definition
+    this.expectedRecords = expectedRecords
+    this.#sizer = new BatchSizer(options.batchBytes, 600 + 12 * (definition.dimension ?? 0))
+    this.#fetcher = new RecordFetcher(options.api, definition, (answer) => this.#sizer.learn(answer))
+  }
+
+  async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
+    this.#consistency = undefined
+    const { concurrency } = this.#options
+    const spool = await this.#listToSpool(signal)
+    try {
+      let missing = 0
+      const fetch = async (ids: readonly string[], fetchSignal: AbortSignal) => {
+        const batch = await this.#fetcher.fetch(ids, fetchSignal)
+        return { batch, gone: ids.length - batch.ids.length }
+      }
+      for await (const { batch, gone } of mapInOrder(this.#requests(spool), concurrency, fetch, signal)) {
+        missing += gone
+        if (batch.ids.length > 0) yield batch
+      }
+      const difference = await withListing(this.#listJob(signal), (ids) =>
+        compareWithSpool(spool, ids, this.#options.tempDir),
+      )
+      this.#consistency = { ...difference, missing }
+    } finally {
+      await spool.dispose()
+    }
+  }
+
+  consistency(): ReadConsistency {
+    if (this.#consistency === undefined) throw new Error('the collection has not been read to its end')
+    return this.#consistency
+  }
+
+  async #listToSpool(signal: AbortSignal | undefined): Promise<IdSpool> {
+    return withListing(this.#listJob(signal), async (ids) => {
+      const spool = await IdSpool.create(this.#options.tempDir)
+      try {
+        for await (const piece of ids) await spool.append(piece)
+        return spool
+      } catch (error) {
+        await spool.dispose()
+        throw error
+      }
+    })
+  }
+
+  /** The ids of one request after another, as many as fit by what is known when it is sent. */
+  async *#requests(spool: IdSpool): AsyncGenerator<readonly string[], void, undefined> {
+    let waiting: string[] = []
+    let rows = this.#rows()
+    for await (const ids of spool.read()) {
+      for (const id of ids) {
+        waiting.push(id)
+        if (waiting.length < rows) continue
+        yield waiting
+        waiting = []
+        rows = this.#rows()
+      }
+    }
+    if (waiting.length > 0) yield waiting
+  }
+
+  #rows(): number {
+    return this.#sizer.rows(this.#fetcher.mostIds)
+  }
+
+  #listJob(signal: AbortSignal | undefined) {
+    const { api, windowIds } = this.#options
+    return { api, collection: this.definition, window: windowIds, signal }
+  }
+}
+
+function byAddress(a: CollectionDefinition, b: CollectionDefinition): number {
+  return compare(a.tenant, b.tenant) || compare(a.database, b.database) || compare(a.name, b.name)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

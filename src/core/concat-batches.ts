@@ -1,0 +1,29 @@
+import type { RecordBatch } from './records.js'
+
+/**
+ * The records of several batches as one, in the order of the batches. Vectors of dimension 0 (nothing but
+ * missing ones) count as missing vectors of the others' dimension, at least `dimension`.
+ */
+export function concatBatches(batches: readonly RecordBatch[], dimension = 0): RecordBatch {
+  const width = batches.reduce((widest, batch) => Math.max(widest, batch.dimension), dimension)
+  const [only] = batches
+  if (batches.length === 1 && only?.dimension === width) return only
+  const rows = batches.reduce((sum, { ids }) => sum + ids.length, 0)
+  const embeddings = new Float32Array(rows * width)
+  const missingEmbeddings: number[] = []
+  let row = 0
+  for (const batch of batches) {
+    if (batch.dimension === width) embeddings.set(batch.embeddings, row * width)
+    for (const missing of batch.missingEmbeddings) missingEmbeddings.push(row + missing)
+    row += batch.ids.length
+  }
+  return {
+    ids: batches.flatMap(({ ids }) => ids),
+    dimension: width,
+    embeddings,
+    missingEmbeddings,
+    documents: batches.flatMap(({ documents }) => documents),
+    uris: batches.flatMap(({ uris }) => uris),
+    metadatas: batches.flatMap(({ metadatas }) => metadatas),
+  }
+}
