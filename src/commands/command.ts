@@ -10,7 +10,7 @@ import { UnknownWordError } from './errors.js'
 export function act(
   command: Command,
   launcher: Launcher,
-  work: (context: CommandContext, ...words: string[]) => Promise<void>,
+  work: (context: CommandContext, ...words: (string | undefined)[]) => Promise<void>,
 ): Command {
   return command.action(async () => {
     const expected = command.registeredArguments.length
@@ -25,6 +25,18 @@ export function group(name: string, description: string, ...commands: readonly C
   const parent = new Command(name).description(description).helpCommand(false)
   for (const command of commands) parent.addCommand(command)
   return parent
+}
+
+const defaults = new WeakMap<Command, Command>()
+
+/** The command that runs when its group is named alone; the help of the group shows its flags. */
+export function defaultOf(parent: Command): Command | undefined {
+  return defaults.get(parent)
+}
+
+export function addDefault(parent: Command, command: Command): Command {
+  defaults.set(parent, command)
+  return parent.addCommand(command, { isDefault: true })
 }
 
 /** What could have been meant: `list` for `backup lst`, where the word reached the default command. */
@@ -42,5 +54,6 @@ function nameOf(command: Command): string {
 
 /** The command runs because its group was named without a subcommand. */
 function isDefaulted(command: Command): boolean {
-  return command.parent?.parent != null && command.parent.args[0] !== command.name()
+  const { parent } = command
+  return parent !== null && defaultOf(parent) === command && parent.args[0] !== command.name()
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 
 import type { ChromaApi } from '../chroma/api.js'
+import type { ServerOptions } from '../chroma/transport.js'
 import type { Directories } from '../config/directories.js'
 import type { Settings } from '../config/settings.js'
 import type { ExitCode } from '../core/exit-code.js'
@@ -24,8 +25,10 @@ export interface CommandContext {
   readonly directories: Directories
   /** `CHROMA_OPS_ACTOR`, else `uid:1000`. */
   readonly actor: string
-  /** The server that the settings name, after first contact; a UsageError when they name none. */
-  openServer(): Promise<ChromaApi>
+  /** How to reach the server that the settings name, or one at `url`; a UsageError when none is named. */
+  serverOptions(url?: string): Promise<ServerOptions>
+  /** The same server, after first contact. */
+  openServer(url?: string): Promise<ChromaApi>
   scope(): Promise<Scope>
   /** The store of `--repo`; a UsageError when there is none. */
   openRepositoryStore(): Promise<BlobStore>

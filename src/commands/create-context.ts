@@ -1,6 +1,6 @@
 import type { ChromaApi } from '../chroma/api.js'
 import { catalogue } from '../config/catalogue.js'
-import { isCloud } from '../config/credentials.js'
+import { isCloud } from '../config/cloud.js'
 import { directories } from '../config/directories.js'
 import { sourceText } from '../config/setting.js'
 import type { Settings } from '../config/settings.js'
@@ -32,9 +32,13 @@ export function createContext(parts: ContextParts): CommandContext {
     ...parts,
     directories: folders,
     actor: settings.value(catalogue.actor) ?? uid,
-    async openServer(): Promise<ChromaApi> {
+    async serverOptions(url) {
+      const { serverOptions } = await import('./open-server.js')
+      return serverOptions(parts, url)
+    },
+    async openServer(url): Promise<ChromaApi> {
       const { openServer } = await import('./open-server.js')
-      const api = await openServer(parts)
+      const api = await openServer(parts, url)
       onClose(() => api.transport.close())
       return api
     },

@@ -4,10 +4,12 @@ import { ChromaApi } from '../chroma/api.js'
 import { connectTransport } from '../chroma/connect.js'
 import type { ServerOptions, TlsOptions } from '../chroma/transport.js'
 import { catalogue } from '../config/catalogue.js'
-import { isCloud, resolveHeaders } from '../config/credentials.js'
+import { isCloud } from '../config/cloud.js'
+import { resolveHeaders } from '../config/credentials.js'
 import { SettingError } from '../config/errors.js'
 import { sourceText, type Setting } from '../config/setting.js'
 import type { Settings } from '../config/settings.js'
+import { serverUrlOf } from '../config/values.js'
 import { asError, UsageError } from '../core/errors.js'
 import type { ContextParts } from './create-context.js'
 import { proxyOptions, retryText } from './network.js'
@@ -15,8 +17,8 @@ import { proxyOptions, retryText } from './network.js'
 const CLOUD_URL = 'https://api.trychroma.com'
 
 /** First contact with the server that the settings name. */
-export async function openServer(parts: ContextParts): Promise<ChromaApi> {
-  return new ChromaApi(await connectTransport(await serverOptions(parts)))
+export async function openServer(parts: ContextParts, url: string | undefined): Promise<ChromaApi> {
+  return new ChromaApi(await connectTransport(await serverOptions(parts, url)))
 }
 
 /** The URL of the server; throws a UsageError when none is named. */
@@ -31,8 +33,12 @@ export function serverUrl(settings: Settings): string {
   return url
 }
 
-async function serverOptions({ settings, host, signal, output }: ContextParts): Promise<ServerOptions> {
-  const url = serverUrl(settings)
+/** `named`: a server other than that of the settings, with the same credentials. */
+export async function serverOptions(
+  { settings, host, signal, output }: ContextParts,
+  named: string | undefined,
+): Promise<ServerOptions> {
+  const url = named === undefined ? serverUrl(settings) : serverUrlOf(named)
   const headers = await resolveHeaders({ settings, environment: host.environment, signal })
   for (const header of Object.values(headers)) output.hide(header.replace(/^Bearer /, ''))
   const { password } = new URL(url)

@@ -1,9 +1,13 @@
-import { Command, type Help } from 'commander'
+import { Command, Help } from 'commander'
 
+import { backupCommand } from './backup.js'
+import { defaultOf } from './command.js'
 import { completionCommand } from './completion.js'
 import { configCommand } from './config.js'
 import type { Launcher } from './context.js'
 import { explainCommand } from './explain.js'
+import { repoCommand } from './repo.js'
+import { restoreCommand } from './restore.js'
 import { addSharedFlags } from './shared-flags.js'
 
 /** Where commander writes help and version. */
@@ -29,9 +33,12 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
       // Usage errors are reported in one place, so that --json covers them.
       outputError: () => {},
     })
-    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: repeatedFlags })
+    .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: repeatedFlags, visibleOptions })
   addSharedFlags(root)
   for (const command of [
+    backupCommand(launcher),
+    restoreCommand(launcher),
+    repoCommand(launcher),
     configCommand(launcher),
     explainCommand(launcher),
     completionCommand(launcher, () => root),
@@ -48,6 +55,13 @@ function inherit(parent: Command): void {
     command.copyInheritedSettings(parent)
     inherit(command)
   }
+}
+
+function visibleOptions(this: Help, command: Command): ReturnType<Help['visibleOptions']> {
+  const own = Help.prototype.visibleOptions.call(this, command)
+  const byDefault = defaultOf(command)
+  if (byDefault === undefined) return own
+  return [...own, ...byDefault.options.filter((option) => !own.includes(option))]
 }
 
 function repeatedFlags(this: Help, command: Command): ReturnType<Help['visibleGlobalOptions']> {

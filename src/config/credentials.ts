@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 
 import { asError, throwIfAborted, UsageError } from '../core/errors.js'
 import { catalogue } from './catalogue.js'
+import { isCloud } from './cloud.js'
 import { ConfigFileError, SecretError } from './errors.js'
 import { sourceText, strength, type Setting } from './setting.js'
 import type { Environment, Settings } from './settings.js'
@@ -34,15 +35,6 @@ export async function resolveHeaders(job: CredentialsJob): Promise<Record<string
     throw untrusted(address.path, 'choose where credentials are sent')
   }
   return headers
-}
-
-/** Whether the target is Chroma Cloud: `--cloud` was given, and nothing stronger names a URL. */
-export function isCloud(settings: Settings): boolean {
-  const { cloud, url } = catalogue
-  if (!settings.value(cloud)) return false
-  const difference = strength(settings.source(cloud)) - strength(settings.source(url))
-  if (difference === 0) throw new UsageError('--cloud and --url exclude each other')
-  return difference > 0
 }
 
 async function resolveToken(job: CredentialsJob): Promise<string | undefined> {

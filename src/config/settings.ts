@@ -54,6 +54,12 @@ export class Settings {
     return this.#given(setting)?.texts
   }
 
+  /** `--config` and `--profile`, if they were given as flags. */
+  get fileFlags(): { readonly configFlag: string | undefined; readonly profileFlag: string | undefined } {
+    const { flags } = this.#layers
+    return { configFlag: flags.get('--config')?.[0], profileFlag: flags.get('--profile')?.[0] }
+  }
+
   /** The file that was read, and its profile; null when there is none. */
   get file(): ConfigFile | null {
     return this.#layers.file

@@ -1,0 +1,90 @@
+import { appendFile } from 'node:fs/promises'
+import path from 'node:path'
+
+import { asError, OpsError } from '../core/errors.js'
+import { ExitCode } from '../core/exit-code.js'
+import { jsonText } from '../output/json-text.js'
+import type { BlobStore } from '../storage/blob-store.js'
+import type { CommandContext } from './context.js'
+
+export interface AuditedWork {
+  /** Where the line goes first; null: the state folder only. */
+  readonly store: BlobStore | null
+  /** `backup create`. */
+  readonly command: string
+  /** What it was about: ids, addresses, overridden guards. Never a secret. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+/** The audit line must not hold up the end of a command. */
+const LIMIT = 5_000
+
+/**
+ * Does work that changes something, and records who did it, when, and how it ended. What cannot be recorded
+ * is a warning: the work is done.
+ */
+export async function withAudit<T>(
+  context: CommandContext,
+  audited: AuditedWork,
+  work: () => Promise<T>,
+  resultDetails: (result: T) => Readonly<Record<string, unknown>> = () => ({}),
+): Promise<T> {
+  const started = context.host.now()
+  try {
+    const result = await work()
+    await record(context, audited, started, { outcome: 'done', ...resultDetails(result) })
+    return result
+  } catch (error) {
+    await record(context, audited, started, {
+      outcome: 'failed',
+      code: error instanceof OpsError ? error.code : 'INTERNAL',
+      exitCode: error instanceof OpsError ? error.exitCode : ExitCode.failed,
+      message: asError(error).message,
+    })
+    throw error
+  }
+}
+
+async function record(
+  context: CommandContext,
+  { store, command, details = {} }: AuditedWork,
+  started: Date,
+  result: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { host, actor } = context
+  const line = jsonText({
+    time: started,
+    finished: host.now(),
+    run: host.runId,
+    actor,
+    host: host.hostname,
+    version: host.version,
+    command,
+    details,
+    result,
+  })
+  try {
+    if (store !== null && (await recordInStore(store, started, host.runId, line))) return
+    const folder = await context.directories.state()
+    if (folder === null) throw new Error('no folder for the state can be written to')
+    await appendFile(path.join(folder, 'audit.jsonl'), `${line}\n`, { mode: 0o600 })
+  } catch (error) {
+    context.output.warn({
+      code: 'AUDIT_NOT_WRITTEN',
+      message: `the audit line could not be written: ${asError(error).message}`,
+    })
+  }
+}
+
+/** One blob for each line, because object stores cannot append. False: the store does not take it. */
+async function recordInStore(store: BlobStore, started: Date, run: string, line: string): Promise<boolean> {
+  const time = started.toISOString().replaceAll(/[-:]|\.\d+/g, '')
+  try {
+    // Not the run's own signal: an interruption is what the log is for.
+    await store.put(`log/${time}-${run}.json`, Buffer.from(`${line}\n`), AbortSignal.timeout(LIMIT))
+    return true
+  } catch (error) {
+    if (error instanceof OpsError) return false
+    throw error
+  }
+}

@@ -1,0 +1,104 @@
+import { Command, Option } from 'commander'
+
+import type { BackupHead } from '../backup/manifest.js'
+import type { Repository } from '../backup/repository.js'
+import { catalogue } from '../config/catalogue.js'
+import { shareOf } from '../config/values.js'
+import { ExitCode } from '../core/exit-code.js'
+import { UsageError } from '../core/errors.js'
+import { act } from './command.js'
+import type { CommandContext, Launcher } from './context.js'
+import { parsed } from './parse.js'
+import { chosenSeries, openOwnRepository } from './repository-command.js'
+
+interface Flags {
+  readonly series?: string
+  readonly sample?: number
+  readonly depth: 'stored' | 'records'
+  readonly against?: string
+}
+
+export function backupVerifyCommand(launcher: Launcher): Command {
+  const command = new Command('verify')
+    .description('read backups and compare them with their own checksums; all of them when none is named')
+    .argument('[backup]', 'an id or its beginning, latest, latest~1, or a time')
+    .option('--series <name>', 'only backups of a series')
+    .addOption(parsed('--sample <share>', 'read only a part of the objects, chosen by chance: 5%', shareOf))
+    .addOption(
+      new Option('--depth <depth>', 'stored: every byte; records: also decode every record')
+        .choices(['stored', 'records'])
+        .default('stored'),
+    )
+    .option('--against <url>', 'compare a backup (default: latest) with the records of a server')
+  return act(command, launcher, async (context, selector) => {
+    const flags = command.opts<Flags>()
+    if (flags.against === undefined) await verify(context, selector, flags)
+    else await compare(context, selector ?? 'latest', flags.against, flags)
+  })
+}
+
+async function verify(context: CommandContext, selector: string | undefined, flags: Flags): Promise<void> {
+  const { output, signal } = context
+  const repository = await openOwnRepository(context)
+  const [{ verifyBackup }, { describeVerification, unreadableBackup }] = await Promise.all([
+    import('../backup/verify-backup.js'),
+    import('./describe-verification.js'),
+  ])
+  const { heads, damaged } = await choose(context, repository, selector, flags)
+  const reports = []
+  for (const head of heads) {
+    const { sample, depth } = flags
+    reports.push(await verifyBackup({ repository, head, sample, depth, progress: output, signal }))
+  }
+  const unreadable = damaged.map(unreadableBackup)
+  const intact = unreadable.length === 0 && reports.every(({ status }) => status === 'ok')
+  context.finish(intact ? ExitCode.ok : ExitCode.integrity)
+  output.result(
+    { repository: repository.store.displayUrl, status: intact ? 'ok' : 'damaged', reports, unreadable },
+    describeVerification,
+  )
+}
+
+async function choose(
+  context: CommandContext,
+  repository: Repository,
+  selector: string | undefined,
+  flags: Flags,
+): Promise<{
+  heads: readonly BackupHead[]
+  damaged: readonly { id: string; damaged: Error & { code: string } }[]
+}> {
+  const series = chosenSeries(context, flags.series)
+  const { signal } = context
+  if (selector !== undefined) {
+    const { resolveBackup } = await import('../backup/resolve-backup.js')
+    return { heads: [await resolveBackup(repository, selector, { series, signal })], damaged: [] }
+  }
+  const { listBackups, readableHeads } = await import('../backup/list-backups.js')
+  const entries = await listBackups(repository, { series, signal })
+  const damaged = entries.flatMap((entry) =>
+    entry.damaged === null ? [] : [{ id: entry.id, damaged: entry.damaged }],
+  )
+  return { heads: readableHeads(entries), damaged }
+}
+
+async function compare(context: CommandContext, selector: string, url: string, flags: Flags): Promise<void> {
+  if (flags.sample !== undefined) throw new UsageError('--sample and --against exclude each other')
+  const { output, settings, signal } = context
+  const repository = await openOwnRepository(context)
+  const [{ resolveBackup }, { compareWithServer }, { describeServerComparison }] = await Promise.all([
+    import('../backup/resolve-backup.js'),
+    import('../backup/compare-with-server.js'),
+    import('./describe-comparison.js'),
+  ])
+  const head = await resolveBackup(repository, selector, {
+    series: chosenSeries(context, flags.series),
+    signal,
+  })
+  const api = await context.openServer(url)
+  api.transport.useBatchRetries()
+  const concurrency = settings.value(catalogue.concurrency)
+  const result = await compareWithServer({ repository, head, api, progress: output, signal, concurrency })
+  context.finish(result.exitCode)
+  output.result({ repository: repository.store.displayUrl, ...result }, describeServerComparison)
+}

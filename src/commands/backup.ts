@@ -1,0 +1,19 @@
+import { Command } from 'commander'
+
+import { backupCreateCommand } from './backup-create.js'
+import { backupListCommand } from './backup-list.js'
+import { backupShowCommand } from './backup-show.js'
+import { backupVerifyCommand } from './backup-verify.js'
+import { addDefault } from './command.js'
+import type { Launcher } from './context.js'
+
+/** `backup` alone means `backup create`. */
+export function backupCommand(launcher: Launcher): Command {
+  const backup = new Command('backup')
+    .description('back up a server; list, check and try out backups')
+    .helpCommand(false)
+  return addDefault(backup, backupCreateCommand(launcher))
+    .addCommand(backupListCommand(launcher))
+    .addCommand(backupShowCommand(launcher))
+    .addCommand(backupVerifyCommand(launcher))
+}

@@ -1,0 +1,10 @@
+import type { Command } from 'commander'
+
+import { group } from './command.js'
+import type { Launcher } from './context.js'
+import { repoCheckCommand } from './repo-check.js'
+import { repoInitCommand } from './repo-init.js'
+
+export function repoCommand(launcher: Launcher): Command {
+  return group('repo', 'create and check repositories', repoInitCommand(launcher), repoCheckCommand(launcher))
+}
