@@ -4,6 +4,12 @@ export { BackupSource } from './backup/backup-source.js'
 export { readCollections } from './backup/contents.js'
 export { createBackup } from './backup/create-backup.js'
 export {
+  drillBackup,
+  type DrilledCollection,
+  type DrillJob,
+  type DrillReport,
+} from './backup/drill-backup.js'
+export {
   BackupAmbiguousError,
   BackupError,
   BackupNotFoundError,
@@ -19,7 +25,14 @@ export type { BackupHead, CollectionEntry } from './backup/manifest.js'
 export { planBackup } from './backup/plan-backup.js'
 export { initRepository, openRepository, type Repository } from './backup/repository.js'
 export { resolveBackup } from './backup/resolve-backup.js'
+export { planRestore, restoreBackup, type RestoreJob } from './backup/restore-backup.js'
 export { seriesOfUrl } from './backup/series.js'
+export {
+  verifyAgainst,
+  type AgainstReport,
+  type CollectionAgainst,
+  type VerifyAgainstJob,
+} from './backup/verify-against.js'
 export { verifyBackup, type VerifyJob } from './backup/verify-backup.js'
 export type { VerifyProblem, VerifyReport } from './backup/verify-report.js'
 export type { FindingCode } from './chroma/catalogue.js'
@@ -111,3 +124,15 @@ export {
 export { RetryingStore, type StoreRetries } from './storage/retrying-store.js'
 export type { S3Credentials, S3Options } from './storage/s3-client.js'
 export type { ProxyChoice, StoreProxy } from './storage/tunnel-agent.js'
+export { compareCollection, type CompareJob } from './transfer/compare.js'
+export type { Comparison, Difference, Tolerated } from './transfer/comparison.js'
+export { RestoreDiffersError, SwapInterruptedError, TargetExistsError } from './transfer/errors.js'
+export type { ProbeFigures } from './transfer/probe-queries.js'
+export type {
+  CollectionRestored,
+  PlannedAction,
+  PlannedCollection,
+  RestoreMode,
+  RestorePlan,
+  RestoreSummary,
+} from './transfer/restore-plan.js'

@@ -63,7 +63,10 @@ export interface RestoreSummary {
   readonly durationMs: number
   /** Every collection was compared with the backup, record by record, and is equal; null when not compared. */
   readonly equal: boolean | null
+  /** What the backup itself does not have whole. */
   readonly warnings: readonly Warning[]
+  /** 0, or 3 when the backup does not have everything that was asked for. */
+  readonly exitCode: 0 | 3
 }
 
 export interface CollectionRestored {

@@ -1,0 +1,78 @@
+import { CollectionNotFoundError } from '../chroma/errors.js'
+import { parseCollectionPattern, selectCollections, unmatchedPatterns } from '../core/collection-pattern.js'
+import { GuardError } from '../core/errors.js'
+import type { Warning } from '../core/progress.js'
+import { displayName } from '../core/records.js'
+import { namesText } from '../transfer/errors.js'
+import type { RestoreItem } from '../transfer/restore-job.js'
+import { mapTargets } from '../transfer/restore-targets.js'
+import { BackupSource } from './backup-source.js'
+import { readCollections } from './contents.js'
+import type { CollectionEntry } from './manifest.js'
+import type { RestoreJob } from './restore-job.js'
+
+/** The part of a backup that a restore was asked for. */
+export interface RestoreSelection {
+  readonly source: BackupSource
+  readonly items: readonly RestoreItem[]
+  /** What the backup does not have whole. */
+  readonly warnings: readonly Warning[]
+}
+
+/**
+ * Rejects with a {@link CollectionNotFoundError} (10), a UsageError (2) when targets clash, or a GuardError
+ * `RESTORE_PARTIAL` (15).
+ */
+export async function selectForRestore(job: RestoreJob): Promise<RestoreSelection> {
+  const { repository, head, progress, signal } = job
+  const entries = await readCollections(repository, head, signal)
+  const chosen = choose(job, entries)
+  const broken = chosen.filter(({ status }) => status !== 'complete')
+  if (broken.length > 0 && job.allowPartial !== true)
+    throw new GuardError(
+      'RESTORE_PARTIAL',
+      `backup ${head.id} does not have all of ${namesText(broken.map(displayName))}`,
+      { hint: '--allow-partial restores what there is; --exclude leaves them out' },
+    )
+  const source = new BackupSource(repository, head, progress)
+  const definitions = new Map(
+    (await source.listCollections(signal)).map((definition) => [displayName(definition), definition]),
+  )
+  const mapped = mapTargets(
+    chosen.filter(({ status }) => status !== 'failed'),
+    {
+      rename: job.rename ?? new Map(),
+      targetTenant: job.targetTenant ?? null,
+      targetDatabase: job.targetDatabase ?? null,
+    },
+  )
+  const items = mapped.flatMap(({ source: entry, target }) => {
+    const definition = definitions.get(displayName(entry))
+    if (definition === undefined) return []
+    const content = `${entry.digest?.payload ?? ''}${entry.digest?.vectors ?? ''}`
+    return [{ definition, target, content, records: entry.records, bytes: entry.logicalBytes }]
+  })
+  return { source, items, warnings: broken.map(warningOf) }
+}
+
+function choose(job: RestoreJob, entries: readonly CollectionEntry[]): readonly CollectionEntry[] {
+  const include = (job.collections ?? []).map(parseCollectionPattern)
+  const exclude = (job.exclude ?? []).map(parseCollectionPattern)
+  const unmatched = unmatchedPatterns(include, entries)
+  if (unmatched.length > 0)
+    throw new CollectionNotFoundError(
+      unmatched.map(({ text }) => text),
+      entries.map(displayName),
+    )
+  return selectCollections(entries, { include, exclude })
+}
+
+function warningOf(entry: CollectionEntry): Warning {
+  const name = displayName(entry)
+  return entry.status === 'failed'
+    ? { code: 'NOT_IN_BACKUP', message: `${name} is not in the backup: ${entry.error?.message ?? 'unknown'}` }
+    : {
+        code: 'VECTORS_LOST',
+        message: `${name}: ${entry.missingVectors} records have no vector and stay out`,
+      }
+}

@@ -1,0 +1,122 @@
+import type { ChromaApi } from '../chroma/api.js'
+import { serverLookup } from '../chroma/server-lookup.js'
+import { isShadow } from '../chroma/shadow-marker.js'
+import { spaceOf } from '../chroma/space.js'
+import type { Progress, Warning } from '../core/progress.js'
+import { displayName, type CollectionDefinition, type CollectionName } from '../core/records.js'
+import { compareCollection } from '../transfer/compare.js'
+import type { Comparison } from '../transfer/comparison.js'
+import { fidelityWarnings } from '../transfer/fidelity.js'
+import { SourceRecords } from '../transfer/source-records.js'
+import { surveyTargets } from '../transfer/survey-targets.js'
+import type { BackupHead } from './manifest.js'
+import type { Repository } from './repository.js'
+import { selectForRestore } from './restore-selection.js'
+
+/** A backup, and the server whose collections are compared with it. */
+export interface VerifyAgainstJob {
+  readonly repository: Repository
+  readonly head: BackupHead
+  readonly api: ChromaApi
+  /** Patterns `[[tenant/]database/]name`; empty or absent: every collection of the backup. */
+  readonly collections?: readonly string[] | undefined
+  readonly exclude?: readonly string[] | undefined
+  /** Where the collections are called otherwise than in the backup. */
+  readonly rename?: ReadonlyMap<string, string> | undefined
+  readonly targetTenant?: string | undefined
+  readonly targetDatabase?: string | undefined
+  readonly now: () => Date
+  readonly progress: Progress
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface AgainstReport {
+  /** The backup's id. */
+  readonly backup: string
+  readonly url: string
+  readonly status: 'equal' | 'different'
+  readonly collections: readonly CollectionAgainst[]
+  /** Collections of the same databases that the backup does not have; they are no difference. */
+  readonly onlyOnServer: readonly string[]
+  /** Records of the backup that were compared. */
+  readonly records: number
+  readonly durationMs: number
+  /** 0, or 3 when something differs. */
+  readonly exitCode: 0 | 3
+}
+
+export interface CollectionAgainst {
+  /** In the backup. */
+  readonly source: CollectionName
+  /** On the server. */
+  readonly target: CollectionName
+  /** `missing`: the server does not have it. */
+  readonly status: 'equal' | 'different' | 'missing'
+  readonly comparison: Comparison | null
+  /** What differs beside the records: metadata, space, index settings. */
+  readonly warnings: readonly Warning[]
+}
+
+/**
+ * Compares collections of a server with a backup, record by record. Reads only. A collection that is written
+ * to meanwhile will differ.
+ *
+ * Rejects with a CollectionNotFoundError (10), an ObjectDamagedError (13), an error of the store or of the
+ * server, or an AbortedError.
+ */
+export async function verifyAgainst(job: VerifyAgainstJob): Promise<AgainstReport> {
+  const started = job.now().getTime()
+  const { api, signal, progress } = job
+  const { source, items } = await selectForRestore({ ...job, mode: 'create', allowPartial: true })
+  const survey = await surveyTargets(
+    api,
+    items.map(({ target }) => target),
+    signal,
+  )
+  const collections: CollectionAgainst[] = []
+  for (const { definition, target } of items) {
+    const existing = survey.find(target)
+    const found =
+      existing === undefined
+        ? { status: 'missing' as const, comparison: null, warnings: [] }
+        : await compareOne(job, await SourceRecords.open(source, definition, signal), existing)
+    collections.push({ source: nameOf(definition), target, ...found })
+    if (existing === undefined)
+      progress.warn({ code: 'COLLECTION_MISSING', message: `${displayName(target)} is not there` })
+  }
+  const expected = new Set(items.map(({ target }) => displayName(target)))
+  const different = collections.some(({ status }) => status !== 'equal')
+  return {
+    backup: job.head.id,
+    url: api.transport.displayUrl,
+    status: different ? 'different' : 'equal',
+    collections,
+    onlyOnServer: survey.collections
+      .filter((collection) => !isShadow(collection) && !expected.has(displayName(collection)))
+      .map(displayName),
+    records: collections.reduce((sum, { comparison }) => sum + (comparison?.records ?? 0), 0),
+    durationMs: job.now().getTime() - started,
+    exitCode: different ? 3 : 0,
+  }
+}
+
+async function compareOne(
+  { api, progress, signal }: VerifyAgainstJob,
+  expected: SourceRecords,
+  existing: CollectionDefinition,
+): Promise<Omit<CollectionAgainst, 'source' | 'target'>> {
+  const comparison = await compareCollection({
+    expected,
+    actual: serverLookup(api, existing),
+    space: spaceOf(expected.definition),
+    task: displayName(existing),
+    progress,
+    signal,
+  })
+  const warnings = fidelityWarnings(expected.definition, existing)
+  return { status: comparison.equal ? 'equal' : 'different', comparison, warnings }
+}
+
+function nameOf({ tenant, database, name }: CollectionName): CollectionName {
+  return { tenant, database, name }
+}

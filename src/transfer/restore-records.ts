@@ -1,0 +1,51 @@
+import pLimit from 'p-limit'
+
+import { mapInOrder } from '../core/map-in-order.js'
+import { finishCollection } from './finish-collection.js'
+import { planItems, type PlannedItem } from './plan-items.js'
+import { prepareCollection } from './prepare-collection.js'
+import { refuseAll, settleChecks } from './refusals.js'
+import type { RestoreRecordsJob } from './restore-job.js'
+import { RestoreJournal } from './restore-journal.js'
+import type { CollectionRestored } from './restore-plan.js'
+import { createMissing, surveyTargets } from './survey-targets.js'
+
+/** Collections under way: one is written while another is compared. */
+const IN_FLIGHT = 2
+
+/**
+ * Restores collections into a server. First every target is checked, then every collection is built under a
+ * temporary name and compared with its source, and only then do they get their names, one after the other.
+ * A run that was killed is continued by the next one with the same origin and targets.
+ */
+export async function restoreRecords(job: RestoreRecordsJob): Promise<readonly CollectionRestored[]> {
+  const { api, items, signal } = job
+  const survey = await surveyTargets(
+    api,
+    items.map(({ target }) => target),
+    signal,
+  )
+  const journal = await RestoreJournal.open(job.stateDir, job.origin.id, api.transport.displayUrl)
+  const planned = await settleChecks(job, planItems(job, survey, journal))
+  refuseAll(planned)
+  api.transport.useBatchRetries()
+  await createMissing(api, survey, signal)
+  const writing = pLimit(1)
+  const prepared = mapInOrder(
+    each(planned),
+    IN_FLIGHT,
+    (item, workSignal) =>
+      prepareCollection({ ...job, signal: workSignal }, item, journal, (write) => writing(write)),
+    signal,
+  )
+  const ready = []
+  for await (const collection of prepared) ready.push(collection)
+  const restored: CollectionRestored[] = []
+  for (const collection of ready) restored.push(await finishCollection(job, collection))
+  await journal.clear()
+  return restored
+}
+
+async function* each(planned: readonly PlannedItem[]): AsyncGenerator<PlannedItem, void, undefined> {
+  yield* planned
+}
