@@ -35,8 +35,25 @@ export {
 } from './backup/verify-against.js'
 export { verifyBackup, type VerifyJob } from './backup/verify-backup.js'
 export type { VerifyProblem, VerifyReport } from './backup/verify-report.js'
+export {
+  ChromaApi,
+  type CollectionChange,
+  type CollectionRef,
+  type CollectionSpec,
+  type GetRequest,
+  type Include,
+  type PreFlight,
+  type QueryHit,
+  type VectorQuery,
+} from './chroma/api.js'
 export type { FindingCode } from './chroma/catalogue.js'
 export { connectTransport } from './chroma/connect.js'
+export {
+  createLike,
+  SpaceNotKeptError,
+  type CreatedLike,
+  type CreateLikeOptions,
+} from './chroma/create-like.js'
 export {
   ChromaAuthError,
   ChromaConflictError,
@@ -59,7 +76,14 @@ export {
   V1OnlyError,
 } from './chroma/errors.js'
 export { explainError, type Explanation } from './chroma/explain.js'
+export type { ServerCapabilities, ServerFingerprint } from './chroma/fingerprint.js'
+export { CollectionChangingError } from './chroma/list-windows.js'
 export { defaultPoolOptions, type PoolOptions, type PoolStats } from './chroma/pool-options.js'
+export { probeSpace } from './chroma/probe-space.js'
+export { serverLookup } from './chroma/server-lookup.js'
+export { ServerCollectionWriter, WriteNotKeptError } from './chroma/server-sink.js'
+export { ServerSource, type ServerScope, type ServerSourceOptions } from './chroma/server-source.js'
+export { spaceIsDoubtful, spaceOf } from './chroma/space.js'
 export {
   defaultServerOptions,
   type ChromaRequest,
@@ -71,6 +95,7 @@ export {
 } from './chroma/transport.js'
 export { AbortedError, GuardError, IntegrityError, OpsError, UsageError } from './core/errors.js'
 export { ExitCode } from './core/exit-code.js'
+export { metadataFromJson, metadataToJson } from './core/metadata-json.js'
 export type { Metadata, MetadataScalar, MetadataValue, SparseVector } from './core/metadata.js'
 export { silentProgress, type Progress, type ProgressEvent, type Warning } from './core/progress.js'
 export type {
@@ -79,6 +104,7 @@ export type {
   CollectionReader,
   ReadConsistency,
   RecordBatch,
+  RecordLookup,
   RecordSource,
   Space,
 } from './core/records.js'

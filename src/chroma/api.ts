@@ -57,11 +57,15 @@ export class ChromaApi extends ServerApi {
     )
   }
 
-  /** Rejects with {@link CollectionNotFoundError}. */
+  /** Rejects with {@link CollectionNotFoundError}, which names those that are there. */
   async getCollection(collection: CollectionName, signal?: AbortSignal): Promise<CollectionDefinition> {
-    const request = { method: 'GET', path: collectionNamePath(collection), idempotent: true, signal } as const
-    return this.#known(collection, async () =>
-      this.transport.exchange(request, (body) => definitionFromWire(decodeJson(body))),
+    const found = await this.findCollection(collection, signal)
+    if (found !== undefined) return found
+    const { tenant, database, name } = collection
+    const known = await this.listCollections(tenant, database, signal)
+    throw new CollectionNotFoundError(
+      [name],
+      known.map((other) => other.name),
     )
   }
 
@@ -70,10 +74,11 @@ export class ChromaApi extends ServerApi {
     collection: CollectionName,
     signal?: AbortSignal,
   ): Promise<CollectionDefinition | undefined> {
+    const request = { method: 'GET', path: collectionNamePath(collection), idempotent: true, signal } as const
     try {
-      return await this.getCollection(collection, signal)
+      return await this.transport.exchange(request, (body) => definitionFromWire(decodeJson(body)))
     } catch (error) {
-      if (error instanceof CollectionNotFoundError) return undefined
+      if (error instanceof ChromaNotFoundError) return undefined
       throw error
     }
   }
