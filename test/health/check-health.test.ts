@@ -9,8 +9,8 @@ import { SHADOW_KEY } from '../../src/chroma/shadow-marker.js'
 import { parseCollectionPattern } from '../../src/core/collection-pattern.js'
 import { healthExitCode } from '../../src/health/report.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
+import { startFaultProxy } from '../helpers/fault-proxy.js'
 import { simpleCollection } from '../helpers/simple-collection.js'
-import { stallingProxy } from '../helpers/stalling-proxy.js'
 import { healthOf, idsOf } from './health-of.js'
 
 const chroma = chromaForSuite()
@@ -154,8 +154,7 @@ describe('what cannot be used is critical', () => {
   })
 
   test('a server that takes the connection and says nothing, within the deadline', async () => {
-    const proxy = await stallingProxy(chroma().url, () => true)
-    cleanup.push(() => proxy.stop())
+    const proxy = await stalling(() => true)
     const report = await healthOf(proxy.url, { level: 'live', deadlineMs: 800 })
     expect(report.status).toBe('critical')
     expect(report.durationMs).toBeLessThan(2_000)
@@ -180,8 +179,7 @@ describe('one collection that blocks', () => {
     const [large] = (await api.listCollections('default_tenant', 'default_database')).filter(
       ({ name }) => name === 'large',
     )
-    const proxy = await stallingProxy(chroma().url, (path) => path.includes(`${large?.id}/count`))
-    cleanup.push(() => proxy.stop())
+    const proxy = await stalling((path) => path.includes(`${large?.id}/count`))
     const report = await healthOf(proxy.url, { deadlineMs: 3_000 })
     expect(report.findings).toMatchObject([
       {
@@ -200,8 +198,7 @@ describe('one collection that blocks', () => {
       const definition = await simpleCollection(api, `more${number}`, 1)
       cleanup.push(() => api.deleteCollection(definition))
     }
-    const proxy = await stallingProxy(chroma().url, (path) => path.endsWith('/count'))
-    cleanup.push(() => proxy.stop())
+    const proxy = await stalling((path) => path.endsWith('/count'))
     const report = await healthOf(proxy.url, { deadlineMs: 1_000 })
     expect(report.durationMs).toBeLessThan(2_500)
     expect(report.findings.at(-1)).toMatchObject({ id: 'DEADLINE_PASSED', severity: 'warning' })
@@ -210,13 +207,22 @@ describe('one collection that blocks', () => {
   })
 
   test('stops at once when told to', async () => {
-    const proxy = await stallingProxy(chroma().url, (path) => path.endsWith('/count'))
-    cleanup.push(() => proxy.stop())
+    const proxy = await stalling((path) => path.endsWith('/count'))
     await expect(
       healthOf(proxy.url, { level: 'deep', signal: AbortSignal.timeout(300) }),
     ).rejects.toMatchObject({ code: 'ABORTED' })
   })
 })
+
+/** A proxy before the server that never answers requests of these paths. */
+async function stalling(concerns: (path: string) => boolean) {
+  const proxy = await startFaultProxy({
+    target: chroma().url,
+    decide: ({ path }) => (concerns(path) ? { kind: 'stall' } : undefined),
+  })
+  cleanup.push(() => proxy.close())
+  return proxy
+}
 
 function statuses({ collections }: Awaited<ReturnType<typeof healthOf>>): Record<string, string> {
   return Object.fromEntries(collections.map(({ name, status }) => [name, status]))
