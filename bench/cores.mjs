@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 
+/** Asked before anything is pinned: afterwards this process sees fewer. */
+const CORES = availableParallelism()
+
 /** Whether this machine can pin processes to cores. */
 export function canPin() {
-  return availableParallelism() >= 2 && spawnSync('taskset', ['--version']).status === 0
+  return CORES >= 2 && spawnSync('taskset', ['--version']).status === 0
 }
 
 /**
@@ -13,7 +16,7 @@ export function canPin() {
  * @param {number} serverPid
  */
 export function arrangeCores(cores, serverPid) {
-  const all = `0-${availableParallelism() - 1}`
+  const all = `0-${CORES - 1}`
   const [server, client] = cores === 'pinned' ? ['0', '1'] : [all, all]
   taskset(server, serverPid)
   taskset(client, process.pid)
