@@ -7,8 +7,8 @@ import { CommanderError } from 'commander'
 import type { Host } from './commands/host.js'
 import { Interruption } from './commands/interruption.js'
 import { createProgram } from './commands/program.js'
-import { Run, wantsJson } from './commands/run.js'
-import { AbortedError, asError, OpsError, UsageError } from './core/errors.js'
+import { formatOf, Run } from './commands/run.js'
+import { AbortedError, asError, UsageError, type OpsError } from './core/errors.js'
 import { ExitCode } from './core/exit-code.js'
 
 /** How long the last words may take when the process ends at once; the reader of a pipe may be asleep. */
@@ -36,7 +36,7 @@ export async function main(args: readonly string[], overrides: Partial<Host> = {
   function endNow(thrown: unknown): void {
     const lastWords = reportFailure(run, thrown).then((code) => flush(run, code))
     void Promise.race([lastWords, pause(LAST_WORDS)]).finally(() => {
-      host.exit(exitCodeOf(thrown))
+      host.exit(run.failureCode(thrown))
     })
   }
 }
@@ -74,7 +74,7 @@ async function reportHelp(
   text: string,
 ): Promise<number> {
   // Straight to the stream: --help must be instant, and the outputs are not loaded yet.
-  if (!wantsJson(args)) host.stdout.write(text)
+  if (formatOf(args) !== 'json') host.stdout.write(text)
   else {
     const result = code === 'commander.version' ? { version: host.version } : { help: text }
     const output = await run.output()
@@ -89,7 +89,7 @@ async function reportMissingCommand(
   run: Run,
   text: string,
 ): Promise<number> {
-  if (wantsJson(args)) {
+  if (formatOf(args) === 'json') {
     return reportFailure(run, new UsageError('a command is missing', { hint: 'see chroma-ops --help' }))
   }
   host.stderr.write(text)
@@ -108,7 +108,7 @@ async function reportStopped(run: Run, reason: OpsError, thrown: unknown): Promi
 async function reportFailure(run: Run, thrown: unknown): Promise<number> {
   const output = await run.output()
   output.failure(thrown)
-  return exitCodeOf(thrown)
+  return run.failureCode(thrown)
 }
 
 /** Waits until stdout has taken everything; a full disk behind it turns success into failure. */
@@ -124,10 +124,6 @@ async function flush(run: Run, exitCode: number): Promise<number> {
     })
     return exitCode === ExitCode.ok ? ExitCode.failed : exitCode
   }
-}
-
-function exitCodeOf(thrown: unknown): number {
-  return thrown instanceof OpsError ? thrown.exitCode : ExitCode.failed
 }
 
 function usageError({ message }: CommanderError): UsageError {

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 
 import { backupCreateCommand } from './backup-create.js'
+import { backupDrillCommand } from './backup-drill.js'
 import { backupListCommand } from './backup-list.js'
 import { backupShowCommand } from './backup-show.js'
 import { backupVerifyCommand } from './backup-verify.js'
@@ -16,4 +17,5 @@ export function backupCommand(launcher: Launcher): Command {
     .addCommand(backupListCommand(launcher))
     .addCommand(backupShowCommand(launcher))
     .addCommand(backupVerifyCommand(launcher))
+    .addCommand(backupDrillCommand(launcher))
 }

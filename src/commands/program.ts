@@ -6,6 +6,7 @@ import { completionCommand } from './completion.js'
 import { configCommand } from './config.js'
 import type { Launcher } from './context.js'
 import { explainCommand } from './explain.js'
+import { healthCommand } from './health.js'
 import { repoCommand } from './repo.js'
 import { restoreCommand } from './restore.js'
 import { addSharedFlags } from './shared-flags.js'
@@ -36,6 +37,7 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
     .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: repeatedFlags, visibleOptions })
   addSharedFlags(root)
   for (const command of [
+    healthCommand(launcher),
     backupCommand(launcher),
     restoreCommand(launcher),
     repoCommand(launcher),

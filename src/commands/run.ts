@@ -1,12 +1,16 @@
 import type { Command } from 'commander'
 
 import type { Settings } from '../config/settings.js'
+import { OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import type { Output, Reporting } from '../output/output.js'
 import type { CommandContext, Launcher } from './context.js'
 import type { Host } from './host.js'
 import type { Interruption } from './interruption.js'
 import { flagTexts } from './shared-flags.js'
+
+/** Of a monitoring plugin that could not find out; those of its findings are 0, 1 and 2. */
+const NAGIOS_UNKNOWN = 3
 
 /** One command line on its way: its output, its exit code, and what must be closed. */
 export class Run implements Launcher {
@@ -23,10 +27,16 @@ export class Run implements Launcher {
     this.#interruption = interruption
   }
 
+  /** What a failure ends with; a monitoring plugin has codes of its own. */
+  failureCode(thrown: unknown): number {
+    if (formatOf(this.#args) === 'nagios') return NAGIOS_UNKNOWN
+    return thrown instanceof OpsError ? thrown.exitCode : ExitCode.failed
+  }
+
   /** Until the settings are known, the command line alone decides how we speak. */
   async output(): Promise<Output> {
     this.#output ??= this.#createOutput({
-      json: wantsJson(this.#args),
+      format: formatOf(this.#args),
       quiet: this.#args.includes('--quiet'),
       verbose: this.#args.includes('--verbose'),
       color: !this.#args.includes('--no-color') && (this.#host.environment['NO_COLOR'] ?? '') === '',
@@ -40,7 +50,7 @@ export class Run implements Launcher {
     const settings = await this.#settings(command)
     const { catalogue } = await import('../config/catalogue.js')
     this.#output = this.#createOutput({
-      json: wantsJson(this.#args),
+      format: formatOf(this.#args),
       quiet: settings.value(catalogue.quiet),
       verbose: settings.value(catalogue.verbose),
       color: !settings.value(catalogue.noColor) && this.#host.environment['TERM'] !== 'dumb',
@@ -111,13 +121,14 @@ export class Run implements Launcher {
   }
 }
 
-/** Asked before the command line is parsed, so that what is wrong with it is told as JSON too. */
-export function wantsJson(args: readonly string[]): boolean {
+/** Asked before the command line is parsed, so that what is wrong with it is told in the right form too. */
+export function formatOf(args: readonly string[]): Reporting['format'] {
   const end = args.indexOf('--')
   const flags = end === -1 ? args : args.slice(0, end)
-  return (
-    flags.includes('--json') ||
-    flags.includes('--format=json') ||
-    flags.some((flag, index) => flag === '--format' && flags[index + 1] === 'json')
-  )
+  const named = (format: string) =>
+    flags.some(
+      (flag, index) => flag === `--format=${format}` || (flag === '--format' && flags[index + 1] === format),
+    )
+  if (flags.includes('--json') || named('json')) return 'json'
+  return named('nagios') ? 'nagios' : 'text'
 }

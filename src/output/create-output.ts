@@ -24,8 +24,12 @@ export async function createOutput(job: OutputJob): Promise<Output> {
   const { streams, reporting } = job
   const messages = await createMessages(job)
   const stdout = new ResultStream(streams.stdout)
-  if (reporting.json) return new JsonOutput(stdout, messages, streams.stdout.isTTY === true ? 2 : 0)
-  return new TextOutput(stdout, messages, createStyle(reporting.color && streams.stdout.isTTY === true))
+  const terminal = streams.stdout.isTTY === true
+  if (reporting.format === 'json') return new JsonOutput(stdout, messages, terminal ? 2 : 0)
+  const style = createStyle(reporting.color && terminal)
+  if (reporting.format === 'text') return new TextOutput(stdout, messages, style)
+  const { NagiosOutput } = await import('./nagios-output.js')
+  return new NagiosOutput(stdout, messages, style)
 }
 
 async function createMessages({

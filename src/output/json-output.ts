@@ -20,6 +20,10 @@ export class JsonOutput implements Output {
     this.#indent = indent
   }
 
+  get readerLeft(): boolean {
+    return this.#stdout.readerLeft
+  }
+
   result(result: object): void {
     this.#document = result
   }

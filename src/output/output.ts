@@ -14,6 +14,8 @@ export type Describe<T> = (result: T, style: Style) => string
 export interface Output extends Progress {
   /** Whether stdout is one JSON document. */
   readonly json: boolean
+  /** Whoever read stdout has closed it, as `| head` does. */
+  readonly readerLeft: boolean
   /** The command's result. */
   result<T extends object>(result: T, describe: Describe<T>): void
   /** For the person who waits; silent with `--quiet`. */
@@ -30,7 +32,8 @@ export interface Output extends Progress {
 
 /** What the user wants to see of messages and progress. */
 export interface Reporting {
-  readonly json: boolean
+  /** `nagios`: text, with failures as a monitoring plugin tells them. */
+  readonly format: 'text' | 'json' | 'nagios'
   readonly quiet: boolean
   readonly verbose: boolean
   /** Colours, where the stream is a terminal. */

@@ -18,6 +18,10 @@ export class TextOutput implements Output {
     this.#style = style
   }
 
+  get readerLeft(): boolean {
+    return this.#stdout.readerLeft
+  }
+
   result<T extends object>(result: T, describe: Describe<T>): void {
     // Bars may be on the same terminal.
     this.#messages.close()

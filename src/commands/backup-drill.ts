@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import path from 'node:path'
+
+import { Command } from 'commander'
+
+import { wholeNumber } from '../config/values.js'
+import { act } from './command.js'
+import type { CommandContext, Launcher } from './context.js'
+import { parsed, repeated } from './parse.js'
+import { chosenSeries, openOwnRepository } from './repository-command.js'
+
+interface Flags {
+  readonly series?: string
+  readonly collection?: readonly string[]
+  readonly exclude?: readonly string[]
+  readonly allowPartial?: boolean
+  readonly probes?: number
+}
+
+export function backupDrillCommand(launcher: Launcher): Command {
+  const command = new Command('drill')
+    .description('restore a backup into a temporary server, compare and query it, and discard it')
+    .argument('[backup]', 'an id or its beginning, latest, latest~1, or a time (default: latest)')
+    .option('--series <name>', 'choose among the backups of a series')
+    .addOption(repeated('--collection <pattern>', 'only these: [[tenant/]database/]name with * and ?'))
+    .addOption(repeated('--exclude <pattern>', 'all but these'))
+    .option('--allow-partial', 'try out what there is of a partial backup')
+    .addOption(
+      parsed('--probes <n>', 'queries sent to each collection (default: 10)', wholeNumber(0, 100_000)),
+    )
+  return act(command, launcher, async (context, selector = 'latest') => {
+    const flags = command.opts<Flags>()
+    const { output, signal, host } = context
+    const repository = await openOwnRepository(context)
+    const [{ resolveBackup }, { drillBackup }, { describeDrill }] = await Promise.all([
+      import('../backup/resolve-backup.js'),
+      import('../backup/drill-backup.js'),
+      import('./describe-drill.js'),
+    ])
+    const head = await resolveBackup(repository, selector, {
+      series: chosenSeries(context, flags.series),
+      collections: flags.collection,
+      signal,
+    })
+    const tempDir = await context.tempDir()
+    const report = await drillBackup({
+      repository,
+      head,
+      collections: flags.collection,
+      exclude: flags.exclude,
+      allowPartial: flags.allowPartial,
+      probes: flags.probes,
+      tempDir,
+      cacheDir: (await context.directories.cache()) ?? (await ownCache(context, tempDir)),
+      now: host.now,
+      progress: output,
+      signal,
+    })
+    context.finish(report.exitCode)
+    output.result({ repository: repository.store.displayUrl, ...report }, describeDrill)
+  })
+}
+
+/** Where nothing can be kept, the cache lasts as long as the run. */
+async function ownCache(context: CommandContext, tempDir: string): Promise<string> {
+  const folder = await mkdtemp(path.join(tempDir, 'chroma-ops-cache-'))
+  context.onClose(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
