@@ -10,7 +10,7 @@ import {
 } from '../core/records.js'
 import type { Catalogue } from './catalogue.js'
 import { readCatalogue } from './catalogue-reader.js'
-import { readContents } from './contents.js'
+import { entriesByName, readContents } from './contents.js'
 import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
 import type { Repository } from './repository.js'
@@ -25,7 +25,7 @@ export class BackupSource implements RecordSource {
   readonly #repository: Repository
   readonly #head: BackupHead
   readonly #objects: ObjectReader
-  #contents: Promise<BackupContents> | null = null
+  #contents: IndexedContents | null = null
 
   /** `progress` hears of objects that had to be read twice. */
   constructor(repository: Repository, head: BackupHead, progress?: Progress) {
@@ -40,9 +40,9 @@ export class BackupSource implements RecordSource {
   }
 
   async listCollections(signal?: AbortSignal): Promise<readonly CollectionDefinition[]> {
-    const { collections } = await this.#readContents(signal)
+    const { contents } = await this.#readContents(signal)
     const definitions: CollectionDefinition[] = []
-    for (const entry of collections) {
+    for (const entry of contents.collections) {
       if (entry.status !== 'failed') definitions.push((await this.#catalogue(entry, signal)).definition)
     }
     return definitions
@@ -51,10 +51,12 @@ export class BackupSource implements RecordSource {
   /** By tenant, database and name. */
   async openCollection(name: CollectionName, signal?: AbortSignal): Promise<CollectionReader> {
     const wanted = displayName(name)
-    const { collections } = await this.#readContents(signal)
-    const present = collections.filter(({ status }) => status !== 'failed')
-    const entry = present.find((candidate) => displayName(candidate) === wanted)
-    if (entry === undefined) throw new CollectionNotFoundError([wanted], present.map(displayName))
+    const { entries } = await this.#readContents(signal)
+    const entry = entries.get(wanted)
+    if (entry === undefined || entry.status === 'failed') {
+      const present = [...entries.values()].filter(({ status }) => status !== 'failed')
+      throw new CollectionNotFoundError([wanted], present.map(displayName))
+    }
     return this.#readerOf(entry, await this.#catalogue(entry, signal))
   }
 
@@ -72,14 +74,21 @@ export class BackupSource implements RecordSource {
   }
 
   async #catalogue(entry: CollectionEntry, signal?: AbortSignal): Promise<Catalogue> {
-    return readCatalogue(this.#objects, await this.#readContents(signal), entry, signal)
+    return readCatalogue(this.#objects, (await this.#readContents(signal)).contents, entry, signal)
   }
 
-  #readContents(signal?: AbortSignal): Promise<BackupContents> {
-    this.#contents ??= readContents(this.#repository, this.#head, signal)
-    this.#contents.catch(() => (this.#contents = null))
+  async #readContents(signal?: AbortSignal): Promise<IndexedContents> {
+    if (this.#contents === null) {
+      const contents = await readContents(this.#repository, this.#head, signal)
+      this.#contents = { contents, entries: entriesByName(contents) }
+    }
     return this.#contents
   }
+}
+
+interface IndexedContents {
+  readonly contents: BackupContents
+  readonly entries: ReadonlyMap<string, CollectionEntry>
 }
 
 /** Backups don't change while they are read. */

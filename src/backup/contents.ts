@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 
+import { displayName } from '../core/records.js'
 import { ObjectDamagedError } from './errors.js'
 import { contentsSchema, type BackupContents, type BackupHead, type CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
@@ -32,6 +33,11 @@ export async function readCollections(
   signal?: AbortSignal,
 ): Promise<readonly CollectionEntry[]> {
   return (await readContents(repository, head, signal)).collections
+}
+
+/** By display name, for backups with very many collections. */
+export function entriesByName({ collections }: BackupContents): ReadonlyMap<string, CollectionEntry> {
+  return new Map(collections.map((entry) => [displayName(entry), entry]))
 }
 
 function jsonOf(text: Buffer): unknown {

@@ -2,7 +2,7 @@ import type { Progress } from '../core/progress.js'
 import { displayName, type CollectionName } from '../core/records.js'
 import type { Catalogue, RowGroup } from './catalogue.js'
 import { readCatalogue } from './catalogue-reader.js'
-import { readContents } from './contents.js'
+import { entriesByName, readContents } from './contents.js'
 import { BackupError, ObjectDamagedError } from './errors.js'
 import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
@@ -28,6 +28,7 @@ export class ParentBackup {
   readonly head: BackupHead
   readonly #repository: Repository
   readonly #contents: BackupContents
+  readonly #entries: ReadonlyMap<string, CollectionEntry>
   readonly #progress: Progress
   readonly #reader: ObjectReader
   readonly #sizes = new Map<string, Map<string, number>>()
@@ -41,6 +42,7 @@ export class ParentBackup {
     this.head = head
     this.#repository = repository
     this.#contents = contents
+    this.#entries = entriesByName(contents)
     this.#progress = progress
     this.#reader = new ObjectReader({ store: repository.store, backup: head.id, progress })
   }
@@ -61,8 +63,7 @@ export class ParentBackup {
   }
 
   async collection(name: CollectionName, signal?: AbortSignal): Promise<ReusableCollection | null> {
-    const wanted = displayName(name)
-    const entry = this.#contents.collections.find((candidate) => displayName(candidate) === wanted)
+    const entry = this.#entries.get(displayName(name))
     if (entry === undefined) return null
     try {
       const catalogue = await readCatalogue(this.#reader, this.#contents, entry, signal)
