@@ -55,6 +55,12 @@ export {
   type CreateLikeOptions,
 } from './chroma/create-like.js'
 export {
+  EmbeddedServerError,
+  startEmbeddedServer,
+  type EmbeddedServer,
+  type EmbeddedServerOptions,
+} from './chroma/embedded-server.js'
+export {
   ChromaAuthError,
   ChromaConflictError,
   ChromaError,
