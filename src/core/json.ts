@@ -20,6 +20,9 @@ export class JsonSyntaxError extends OpsError {
 /** Deep enough for every document that Chroma or chroma-ops writes; bounds the stack against hostile text. */
 const MAX_DEPTH = 512
 
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
 /** Throws {@link JsonSyntaxError}. Of a repeated key the last value holds, as in `JSON.parse`. */
 export function parseJson(text: string): JsonValue {
   const parser = new Parser(text)
@@ -96,21 +99,32 @@ class Parser {
   }
 
   #string(): string {
+    const text = this.#text
     const start = this.#at
+    let plain = true
     let end = start + 1
-    for (; this.#text[end] !== '"'; end++) {
-      if (end >= this.#text.length) this.#fail('unterminated string')
-      if (this.#text[end] === '\\') end++
+    for (; ; end++) {
+      const code = text.charCodeAt(end)
+      if (code === QUOTE) break
+      if (code === BACKSLASH) end++
+      else if (code >= 0x20) continue
+      // Also NaN: the end of the text.
+      else if (end >= text.length) this.#fail('unterminated string')
+      plain = false
     }
     this.#at = end + 1
-    const quoted = this.#text.slice(start, end + 1)
+    return plain ? text.slice(start + 1, end) : this.#unescaped(start, end + 1)
+  }
+
+  #unescaped(start: number, end: number): string {
     try {
       // Strings lose nothing in JSON.parse; it also checks escapes and control characters.
-      return JSON.parse(quoted) as string
+      const text: unknown = JSON.parse(this.#text.slice(start, end))
+      if (typeof text === 'string') return text
     } catch {
       this.#at = start
-      return this.#fail('invalid string')
     }
+    return this.#fail('invalid string')
   }
 
   #number(): bigint | number {
@@ -134,7 +148,11 @@ class Parser {
   }
 
   #space(): void {
-    while (' \t\n\r'.includes(this.#text[this.#at] ?? 'x')) this.#at++
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return
+      this.#at++
+    }
   }
 
   #fail(message: string): never {
@@ -147,7 +165,7 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 /** The value of a JSON number: a `bigint` unless it has a point or an exponent. `-0` is the double. */
 export function numberOf(text: string): bigint | number {
   if (/[.eE]/.test(text) || text === '-0') return Number(text)
-  return BigInt(text)
+  return text.length <= 15 ? BigInt(Number(text)) : BigInt(text)
 }
 
 /**
