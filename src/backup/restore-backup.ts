@@ -57,7 +57,7 @@ export async function planRestore(job: RestoreJob): Promise<RestorePlan> {
     selection.items.map(({ target }) => target),
     signal,
   )
-  const journal = await RestoreJournal.open(records.stateDir, job.head.id, api.transport.displayUrl)
+  const journal = await RestoreJournal.open(records.stateDir, job.head.id)
   const planned = await settleChecks(records, planItems(records, survey, journal))
   const collections: PlannedCollection[] = []
   for (const item of planned) collections.push(await describe(job, item))

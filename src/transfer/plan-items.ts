@@ -27,8 +27,7 @@ export function planItems(
   survey: TargetSurvey,
   journal: RestoreJournal,
 ): readonly PlannedItem[] {
-  const interrupted =
-    !journal.isEmpty || survey.collections.some((collection) => isShadowOf(collection, job.origin.id))
+  const interrupted = survey.collections.some((collection) => isShadowOf(collection, job.origin.id))
   return job.items.map((item) => {
     const { definition, target, content } = item
     const shadow = shadowIdentity({ origin: job.origin.id, content, source: definition, target })
@@ -45,7 +44,7 @@ export function planItems(
         `${displayName(target)} is being built by another restore`,
       )
     if (job.mode === 'missing' || job.mode === 'overwrite') return fillOrRefuse(planned, existing, job.mode)
-    if (journal.idOf(target) === existing.id) return { ...planned, action: 'already-restored' }
+    if (journal.has(existing.id)) return { ...planned, action: 'already-restored' }
     // A shadow that is still there has not been committed: what exists is not the work of an earlier run.
     if (interrupted && begun === null) return { ...planned, action: 'check' }
     if (job.mode === 'replace') return { ...planned, action: 'replace' }

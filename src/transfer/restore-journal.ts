@@ -7,43 +7,37 @@ import { isJsonArray, JsonSyntaxError, parseJson, type JsonValue } from '../core
 import { displayName, type CollectionName } from '../core/records.js'
 
 /**
- * Which collections a restore has built, by the ids that the server gave them: one line of JSON each, in the
- * order of building. A collection keeps its id when it gets its final name, so a later run knows it as the
- * work of this one. Without a journal, only collections that are still being built tell of an interrupted
- * run.
+ * The collections that a restore has built, by the ids that the server gave them: one line of JSON each. A
+ * collection keeps its id when it gets its final name, so a later run knows it as the work of this one.
+ * Without a journal, only collections that are still being built tell of an interrupted run.
  */
 export class RestoreJournal {
   readonly #file: string | null
-  readonly #ids: Map<string, string>
+  readonly #ids: Set<string>
 
-  private constructor(file: string | null, ids: Map<string, string>) {
+  private constructor(file: string | null, ids: Set<string>) {
     this.#file = file
     this.#ids = ids
   }
 
   /** `stateDir` null: nothing is kept. */
-  static async open(stateDir: string | null, origin: string, url: string): Promise<RestoreJournal> {
-    if (stateDir === null) return new RestoreJournal(null, new Map())
-    const key = hash('sha256', JSON.stringify([origin, url]), 'hex').slice(0, 16)
-    const file = path.join(stateDir, `restore-${key}.jsonl`)
-    return new RestoreJournal(file, new Map((await linesOf(file)).flatMap(entryOf)))
+  static async open(stateDir: string | null, origin: string): Promise<RestoreJournal> {
+    if (stateDir === null) return new RestoreJournal(null, new Set())
+    const file = path.join(stateDir, `restore-${hash('sha256', origin, 'hex').slice(0, 16)}.jsonl`)
+    return new RestoreJournal(file, new Set((await linesOf(file)).flatMap(idOf)))
   }
 
-  /** The id of the collection that was built for this target; undefined when none was. */
-  idOf(target: CollectionName): string | undefined {
-    return this.#ids.get(displayName(target))
-  }
-
-  get isEmpty(): boolean {
-    return this.#ids.size === 0
+  /** Whether the collection with this id was built by this restore. */
+  has(id: string): boolean {
+    return this.#ids.has(id)
   }
 
   /** Durable when it resolves. */
   async record(target: CollectionName, id: string): Promise<void> {
-    const name = displayName(target)
-    if (this.#ids.get(name) === id) return
-    this.#ids.set(name, id)
-    if (this.#file !== null) await appendLine(this.#file, JSON.stringify([name, id]))
+    if (this.#ids.has(id)) return
+    this.#ids.add(id)
+    // The name is for people who read the file.
+    if (this.#file !== null) await appendLine(this.#file, JSON.stringify([id, displayName(target)]))
   }
 
   /** The restore is finished; the next one starts anew. */
@@ -63,11 +57,10 @@ async function linesOf(file: string): Promise<string[]> {
 }
 
 /** A line that was cut off when the process was killed is no entry. */
-function entryOf(line: string): readonly (readonly [string, string])[] {
+function idOf(line: string): readonly string[] {
   const value = jsonOf(line)
-  if (!isJsonArray(value)) return []
-  const [name, id] = value
-  return typeof name === 'string' && typeof id === 'string' ? [[name, id]] : []
+  const id = isJsonArray(value) ? value[0] : undefined
+  return typeof id === 'string' ? [id] : []
 }
 
 function jsonOf(line: string): JsonValue {

@@ -25,7 +25,7 @@ export async function restoreRecords(job: RestoreRecordsJob): Promise<readonly C
     items.map(({ target }) => target),
     signal,
   )
-  const journal = await RestoreJournal.open(job.stateDir, job.origin.id, api.transport.displayUrl)
+  const journal = await RestoreJournal.open(job.stateDir, job.origin.id)
   const planned = await settleChecks(job, planItems(job, survey, journal))
   refuseAll(planned)
   api.transport.useBatchRetries()
