@@ -99,6 +99,11 @@ export {
   type TlsOptions,
   type TransportStats,
 } from './chroma/transport.js'
+export {
+  parseCollectionPattern,
+  type CollectionPattern,
+  type CollectionSelection,
+} from './core/collection-pattern.js'
 export { AbortedError, GuardError, IntegrityError, OpsError, UsageError } from './core/errors.js'
 export { ExitCode } from './core/exit-code.js'
 export { metadataFromJson, metadataToJson } from './core/metadata-json.js'
@@ -125,6 +130,23 @@ export {
   type RetryPolicy,
   type RetryStats,
 } from './core/retry.js'
+export { DatabaseManager, type ManagerOptions } from './database-manager.js'
+export { checkHealth, type HealthJob } from './health/check-health.js'
+export { renderNagios, type NagiosResult } from './health/render-nagios.js'
+export { renderPrometheus } from './health/render-prometheus.js'
+export {
+  healthExitCode,
+  type CollectionHealth,
+  type HealthFinding,
+  type HealthLevel,
+  type HealthReport,
+  type HealthStatus,
+  type Severity,
+} from './health/report.js'
+export type { HealthScope } from './health/scope.js'
+export { ManagedCollection, type FoundRecord } from './managed-collection.js'
+export { ManagedDatabase, type CollectionOptions, type DatabaseOptions } from './managed-database.js'
+export type { PlainMetadata, PlainRecord, StoredRecord } from './plain-records.js'
 export {
   BlobChangedError,
   BlobExistsError,
