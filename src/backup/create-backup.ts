@@ -1,12 +1,9 @@
-import { CollectionNotFoundError } from '../chroma/errors.js'
-import { AbortedError, OpsError, throwIfAborted } from '../core/errors.js'
+import { throwIfAborted } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
-import { displayName, type CollectionDefinition } from '../core/records.js'
-import { StoreError } from '../storage/blob-store.js'
 import { newBackupId } from './backup-id.js'
 import type { BackupJob, BackupSummary } from './backup-job.js'
-import { lostVectors, writeContents, type CollectionOutcome } from './backup-writer.js'
-import { writeCollection } from './collection-writer.js'
+import { writeContents, type CollectionOutcome } from './backup-writer.js'
+import { writeCollections } from './write-collections.js'
 import { commitBackup, removeLeftovers } from './commit.js'
 import { refusalOf } from './guards.js'
 import { describeBackup } from './describe-backup.js'
@@ -40,7 +37,12 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   const objects = new ObjectWriter({ store: repository.store, backup: id, concurrency, signal })
   let committing = false
   try {
-    const { outcomes, removed } = await writeCollections(job, scope.collections, objects, parent)
+    const { outcomes, removed } = await writeCollections({
+      job,
+      collections: scope.collections,
+      objects,
+      parent,
+    })
     const added = await countNewCollections(job, scope.collections)
     // A partial backup is never the one that later ones are measured by; refusing it would only lose it.
     if (outcomes.every(({ status }) => status === 'written')) refuse(job, scope, recordsOf(outcomes))
@@ -76,58 +78,6 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   } finally {
     await session.end()
   }
-}
-
-async function writeCollections(
-  job: BackupJob,
-  collections: readonly CollectionDefinition[],
-  objects: ObjectWriter,
-  parent: ParentBackup | null,
-): Promise<{ readonly outcomes: readonly CollectionOutcome[]; readonly removed: number }> {
-  const outcomes: CollectionOutcome[] = []
-  let removed = 0
-  for (const definition of collections) {
-    try {
-      outcomes.push(await writeOne(job, definition, objects, parent))
-    } catch (error) {
-      const task = displayName(definition)
-      if (error instanceof CollectionNotFoundError) {
-        job.progress.warn({ code: 'COLLECTION_REMOVED', message: `${task} was dropped while the backup ran` })
-        removed++
-      } else {
-        if (job.signal?.aborted || !concernsOneCollection(error)) throw error
-        job.progress.warn({ code: error.code, message: `${task} could not be read: ${error.message}` })
-        outcomes.push({ status: 'failed', definition, error: { code: error.code, message: error.message } })
-      }
-      job.progress.update({ task, phase: 'read', done: 0, unit: 'records', state: 'failed' })
-    }
-  }
-  return { outcomes, removed }
-}
-
-async function writeOne(
-  job: BackupJob,
-  definition: CollectionDefinition,
-  objects: ObjectWriter,
-  parent: ParentBackup | null,
-): Promise<CollectionOutcome> {
-  const { source, progress, signal } = job
-  throwIfAborted(signal)
-  const reader = await source.openCollection(definition, signal)
-  const earlier = parent === null ? null : await parent.collection(definition, signal)
-  const collection = await writeCollection({ reader, objects, earlier, progress, signal })
-  if (collection.missingVectors > 0) {
-    progress.warn({ code: 'VECTORS_LOST', message: lostVectors(collection) })
-  }
-  return { status: 'written', collection, earlier }
-}
-
-/** A damaged collection leaves the others readable; a store, a server or a network that fails does not. */
-function concernsOneCollection(error: unknown): error is OpsError {
-  const everywhere: readonly ExitCode[] = [ExitCode.unreachable, ExitCode.notAllowed, ExitCode.timeout]
-  if (!(error instanceof OpsError) || error instanceof StoreError || error instanceof AbortedError)
-    return false
-  return !everywhere.includes(error.exitCode)
 }
 
 function recordsOf(outcomes: readonly CollectionOutcome[]): number {

@@ -99,7 +99,8 @@ export class ObjectWriter {
   }
 
   async #bundle(kind: ObjectKind, pieces: readonly Uint8Array[], length: number): Promise<PendingExtent> {
-    if ((this.#open.get(kind)?.length ?? 0) + length > MAX_OBJECT_BYTES) await this.#seal(kind)
+    // A loop: while one collection waits here, another may fill the next bundle.
+    while ((this.#open.get(kind)?.length ?? 0) + length > MAX_OBJECT_BYTES) await this.#seal(kind)
     const bundle = this.#open.get(kind) ?? { object: { reference: null }, pieces: [], length: 0 }
     this.#open.set(kind, bundle)
     const extent = { object: bundle.object, offset: bundle.length, length }

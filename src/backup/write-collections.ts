@@ -1,0 +1,107 @@
+import { CollectionNotFoundError } from '../chroma/errors.js'
+import { AbortedError, OpsError } from '../core/errors.js'
+import { ExitCode } from '../core/exit-code.js'
+import { mapInOrder } from '../core/map-in-order.js'
+import { displayName, type CollectionDefinition, type CollectionReader } from '../core/records.js'
+import { StoreError } from '../storage/blob-store.js'
+import type { BackupJob } from './backup-job.js'
+import { lostVectors, type CollectionOutcome } from './backup-writer.js'
+import { writeCollection } from './collection-writer.js'
+import type { ObjectWriter } from './object-writer.js'
+import type { ParentBackup } from './reuse.js'
+
+/** So many small collections are read at the same time: most of their time is waiting for answers. */
+const SMALL_AT_ONCE = 4
+const SMALL_BYTES = 4 * 1024 * 1024
+const GUESSED_PAYLOAD_BYTES = 1024
+
+export interface WriteCollectionsJob {
+  readonly job: BackupJob
+  readonly collections: readonly CollectionDefinition[]
+  readonly objects: ObjectWriter
+  readonly parent: ParentBackup | null
+}
+
+type Step =
+  | CollectionOutcome
+  /** Dropped since it was listed. */
+  | { readonly status: 'removed' }
+  /** Too large to be read beside another large one. */
+  | { readonly status: 'opened'; readonly reader: CollectionReader }
+
+/**
+ * Writes the records of all collections. One that cannot be read is an outcome, not a failure, unless the
+ * cause concerns all of them.
+ */
+export async function writeCollections(
+  work: WriteCollectionsJob,
+): Promise<{ readonly outcomes: readonly CollectionOutcome[]; readonly removed: number }> {
+  const { job, collections } = work
+  const outcomes: CollectionOutcome[] = []
+  let removed = 0
+  const begin = (definition: CollectionDefinition, signal: AbortSignal) =>
+    attempt(work, definition, async () => {
+      const reader = await job.source.openCollection(definition, signal)
+      return isSmall(reader) ? write(work, reader, signal) : { status: 'opened', reader }
+    })
+  for await (const step of mapInOrder(each(collections), SMALL_AT_ONCE, begin, job.signal)) {
+    const outcome =
+      step.status === 'opened'
+        ? await attempt(work, step.reader.definition, () => write(work, step.reader, job.signal))
+        : step
+    if (outcome.status === 'removed') removed++
+    else if (outcome.status !== 'opened') outcomes.push(outcome)
+  }
+  return { outcomes, removed }
+}
+
+async function write(
+  { job, objects, parent }: WriteCollectionsJob,
+  reader: CollectionReader,
+  signal: AbortSignal | undefined,
+): Promise<CollectionOutcome> {
+  const { progress } = job
+  const earlier = parent === null ? null : await parent.collection(reader.definition, signal)
+  const collection = await writeCollection({ reader, objects, earlier, progress, signal })
+  if (collection.missingVectors > 0) {
+    progress.warn({ code: 'VECTORS_LOST', message: lostVectors(collection) })
+  }
+  return { status: 'written', collection, earlier }
+}
+
+async function attempt(
+  { job }: WriteCollectionsJob,
+  definition: CollectionDefinition,
+  work: () => Promise<Step>,
+): Promise<Step> {
+  try {
+    return await work()
+  } catch (error) {
+    if (job.signal?.aborted || !concernsOneCollection(error)) throw error
+    const task = displayName(definition)
+    job.progress.update({ task, phase: 'read', done: 0, unit: 'records', state: 'failed' })
+    const { code, message } = error
+    if (error instanceof CollectionNotFoundError) {
+      job.progress.warn({ code: 'COLLECTION_REMOVED', message: `${task} was dropped while the backup ran` })
+      return { status: 'removed' }
+    }
+    job.progress.warn({ code, message: `${task} could not be read: ${message}` })
+    return { status: 'failed', definition, error: { code, message } }
+  }
+}
+
+/** A damaged collection leaves the others readable; a store, a server or a network that fails does not. */
+function concernsOneCollection(error: unknown): error is OpsError {
+  const everywhere: readonly ExitCode[] = [ExitCode.unreachable, ExitCode.notAllowed, ExitCode.timeout]
+  if (!(error instanceof OpsError) || error instanceof StoreError || error instanceof AbortedError)
+    return false
+  return !everywhere.includes(error.exitCode)
+}
+
+function isSmall({ expectedRecords, definition }: CollectionReader): boolean {
+  return expectedRecords * ((definition.dimension ?? 0) * 4 + GUESSED_PAYLOAD_BYTES) <= SMALL_BYTES
+}
+
+async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items
+}
