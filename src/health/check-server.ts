@@ -1,7 +1,7 @@
 import type { ChromaApi } from '../chroma/api.js'
 import type { ServerFingerprint } from '../chroma/fingerprint.js'
 import { OpsError } from '../core/errors.js'
-import { codeOf, hintOf, rootError, serverFinding, shellWord } from './findings.js'
+import { codeOf, explainCommand, hintOf, rootError, serverFinding } from './findings.js'
 import type { HealthFinding } from './report.js'
 
 /** The server cannot be used at all: nobody answers, or not a Chroma, or it does not let us in. */
@@ -13,7 +13,7 @@ export function unreachable(error: OpsError): HealthFinding {
     evidence: root.message,
     consequence: 'No data can be read or written.',
     advice: hintOf(root) ?? 'check that the server runs, and that host, port and path of the URL are right',
-    command: `chroma-ops explain ${shellWord(root.message)}`,
+    command: explainCommand(root),
   })
 }
 

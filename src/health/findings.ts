@@ -1,4 +1,5 @@
 import { findByCode } from '../chroma/catalogue.js'
+import { vectorFindings } from '../chroma/catalogue-vectors.js'
 import { ChromaError } from '../chroma/errors.js'
 import { asError, OpsError } from '../core/errors.js'
 import { displayName, type CollectionName } from '../core/records.js'
@@ -32,7 +33,9 @@ export function unreadable(job: {
     evidence: `${job.request}: ${error.message}`,
     consequence: entry?.what ?? 'This collection cannot be used, although the server is up.',
     advice: hintOf(error) ?? 'look at the log of the server, and restore the collection from a backup',
-    command: restoreCommand(job.collection, job.url),
+    command: vectorFindings.some(({ finding }) => finding === entry?.finding)
+      ? restoreCommand(job.collection, job.url)
+      : explainCommand(error),
   })
 }
 
@@ -60,6 +63,11 @@ export function restoreCommand(collection: CollectionName, url: string): string 
 /** Takes its time and reads everything. */
 export function healthCommand(collection: CollectionName, url: string): string {
   return `chroma-ops health --level deep --collection ${shellWord(displayName(collection))} --url ${shellWord(url)}`
+}
+
+export function explainCommand(error: Error): string {
+  const text = error instanceof ChromaError ? (error.serverMessage ?? error.message) : error.message
+  return `chroma-ops explain ${shellWord(text)}`
 }
 
 export function shellWord(text: string): string {

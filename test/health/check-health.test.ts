@@ -174,6 +174,31 @@ describe('what cannot be used is critical', () => {
   })
 })
 
+describe('answers that are not what they should be', () => {
+  test('a query with too few records is degraded', async () => {
+    const proxy = await answering('/query', '{"ids":[["id0"]],"distances":[[0.0]],"embeddings":null}')
+    const report = await healthOf(proxy.url, { scope: named('small') })
+    expect(report.findings).toMatchObject([
+      { id: 'QUERY_INCOMPLETE', severity: 'warning', evidence: 'a query for 5 records found 1' },
+    ])
+    expect(report.status).toBe('degraded')
+    expect(healthExitCode(report)).toBe(3)
+  })
+
+  test('a server that says it is not ready is critical', async () => {
+    const proxy = await answering('/healthcheck', '{"is_executor_ready":false,"is_log_client_ready":true}')
+    const report = await healthOf(proxy.url)
+    expect(report.findings).toMatchObject([{ id: 'SERVER_NOT_READY', severity: 'critical' }])
+  })
+
+  test('a proxy that hides what the server tells about itself changes nothing', async () => {
+    const proxy = await answering('/pre-flight-checks', '<html>', 403)
+    const report = await healthOf(proxy.url)
+    expect(report).toMatchObject({ status: 'ok', maxBatchSize: null })
+    expect(idsOf(report)).toEqual(['SERVER_SILENT_ABOUT_ITSELF'])
+  })
+})
+
 describe('one collection that blocks', () => {
   test('is named, and the others are looked at', async () => {
     const [large] = (await api.listCollections('default_tenant', 'default_database')).filter(
@@ -219,6 +244,16 @@ async function stalling(concerns: (path: string) => boolean) {
   const proxy = await startFaultProxy({
     target: chroma().url,
     decide: ({ path }) => (concerns(path) ? { kind: 'stall' } : undefined),
+  })
+  cleanup.push(() => proxy.close())
+  return proxy
+}
+
+/** A proxy before the server that answers one kind of request itself. */
+async function answering(end: string, body: string, status = 200) {
+  const proxy = await startFaultProxy({
+    target: chroma().url,
+    decide: ({ path }) => (path.endsWith(end) ? { kind: 'status', status, body } : undefined),
   })
   cleanup.push(() => proxy.close())
   return proxy
