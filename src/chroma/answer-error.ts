@@ -10,6 +10,7 @@ import {
   ChromaNotSupportedError,
   ChromaRateLimitedError,
   ChromaServerError,
+  ChromaTlsError,
   ChromaUnavailableError,
   NotChromaError,
   PayloadTooLargeError,
@@ -47,13 +48,20 @@ export function answerError(answer: FailedAnswer, describe: string, now: number)
   switch (status) {
     case 400:
     case 422:
+      // A proxy that ends TLS itself says so in HTTP.
+      if (!fromChroma && findInText(text)?.finding === 'TLS_CLIENT_CERTIFICATE') {
+        return new ChromaTlsError(message, details)
+      }
       return fromChroma || findInText(text) !== undefined
         ? new ChromaInvalidRequestError(message, details)
         : new NotChromaError(message, details)
     case 401:
     case 403:
     case 407:
-      return new ChromaAuthError(message, /disabled/.test(text) ? details : { ...details, hint: AUTH_HINT })
+      return new ChromaAuthError(
+        message,
+        text.includes('disabled') ? details : { ...details, hint: AUTH_HINT },
+      )
     case 404:
       if (spoken?.name !== undefined) return new ChromaNotFoundError(message, details)
       // The router of Chroma answers an unknown route without a body.

@@ -42,11 +42,20 @@ export function connectionError(thrown: unknown, describe: string, displayUrl: s
   if (BROKEN.includes(code)) {
     return new ChromaUnavailableError(
       `${describe}: ${displayUrl} ended the connection without an answer (${code})`,
-      { cause: error, retryable: true, finding: 'CONNECTION_RESET' },
+      {
+        cause: error,
+        retryable: true,
+        finding: 'CONNECTION_RESET',
+        // Some servers end the connection after the handshake, without a word, when they miss a certificate.
+        ...(displayUrl.startsWith('https:') ? { hint: TLS_RESET_HINT } : {}),
+      },
     )
   }
   throw error
 }
+
+const TLS_RESET_HINT =
+  'look in the log of the server; if it wants a client certificate, give --cert-file and --key-file'
 
 /** UND_ERR_SOCKET: the other side closed. */
 const BROKEN = [

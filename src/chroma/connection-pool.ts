@@ -68,14 +68,14 @@ export class ConnectionPool {
    * after the acquire timeout.
    */
   async acquire(signal?: AbortSignal): Promise<Connection> {
-    throwIfAborted(signal)
-    if (this.#closed) throw closedError(this.#job.displayUrl)
+    this.#check(signal)
     for (let rested = this.#idle.pop(); rested !== undefined; rested = this.#idle.pop()) {
       const { connection, since } = rested
       this.#active.add(connection)
       const fresh = this.#job.now() - since <= this.#job.options.healthCheckAfterMs
       if (fresh || (await this.#proven(connection, signal))) return this.#lend(connection)
     }
+    this.#check(signal)
     if (this.#active.size < this.#job.options.max) return this.#lend(this.#open())
     return this.#lend(await this.#wait(signal))
   }
@@ -106,6 +106,11 @@ export class ConnectionPool {
     const all = [...this.#active, ...this.#idle.splice(0).map(({ connection }) => connection)]
     this.#active.clear()
     await Promise.all(all.map((connection) => connection.destroy(reason)))
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    throwIfAborted(signal)
+    if (this.#closed) throw closedError(this.#job.displayUrl)
   }
 
   #open(): Connection {

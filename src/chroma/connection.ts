@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 import { Client, type Dispatcher } from 'undici'
 
-import { asError } from '../core/errors.js'
+import { asError, errnoOf } from '../core/errors.js'
 import { BodyBuffer } from './body-buffer.js'
 import type { Connector } from './connector.js'
 
@@ -99,7 +99,10 @@ export class Connection {
         request.timeoutMs,
       )
       request.signal?.addEventListener('abort', onAbort, { once: true })
-
+      if (request.signal?.aborted) {
+        onAbort()
+        return
+      }
       this.#client.dispatch(wireOptions(request), {
         onRequestStart: () => {},
         onResponseStart: (_controller, status, headers) => {
@@ -121,6 +124,7 @@ export class Connection {
     const { signal, timeoutMs } = request
     const onAbort = () => void this.destroy(asError(signal?.reason))
     signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal?.aborted) onAbort()
     const finished = () => signal?.removeEventListener('abort', onAbort)
     try {
       const options = { ...wireOptions(request), headersTimeout: timeoutMs, bodyTimeout: timeoutMs }
@@ -154,7 +158,7 @@ async function* pieces(body: AsyncIterable<Buffer>, finished: () => void): Async
       yield chunk
     }
   } catch (error) {
-    throw cutOff(bytes, error)
+    throw errnoOf(error) === 'UND_ERR_BODY_TIMEOUT' ? error : cutOff(bytes, error)
   } finally {
     finished()
   }

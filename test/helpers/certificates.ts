@@ -33,8 +33,9 @@ export function createAuthority(name = 'chroma-ops test authority'): TestAuthori
       { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
     ],
   })
-  const issue = (commonName: string, days: readonly [number, number], extensions: object[]) => {
-    const own = keyPair()
+  // Making keys is slow: the servers of one authority share theirs.
+  const serverKeys = keyPair()
+  const issue = (own: KeyPair, commonName: string, days: readonly [number, number], extensions: object[]) => {
     const subject = [{ name: 'commonName', value: commonName }]
     const cert = certify({ subject, issuer, publicKey: own.publicKey, signer, days, extensions })
     return { cert, key: own.key }
@@ -42,11 +43,12 @@ export function createAuthority(name = 'chroma-ops test authority'): TestAuthori
   return {
     ca,
     server: (names, { expired = false } = {}) =>
-      issue(names[0] ?? 'server', expired ? [-2, -1] : [-1, 30], [
+      issue(serverKeys, names[0] ?? 'server', expired ? [-2, -1] : [-1, 30], [
         { name: 'extKeyUsage', serverAuth: true },
         { name: 'subjectAltName', altNames: names.map(altName) },
       ]),
-    client: (commonName) => issue(commonName, [-1, 30], [{ name: 'extKeyUsage', clientAuth: true }]),
+    client: (commonName) =>
+      issue(keyPair(), commonName, [-1, 30], [{ name: 'extKeyUsage', clientAuth: true }]),
   }
 }
 
@@ -60,12 +62,13 @@ interface CertificateJob {
   readonly extensions: object[]
 }
 
-let serial = 1
+/** DER forbids zeros in front. */
+let serial = 0x1000_0000
 
 function certify({ subject, issuer, publicKey, signer, days, extensions }: CertificateJob): string {
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.publicKeyFromPem(publicKey)
-  certificate.serialNumber = (serial++).toString(16).padStart(8, '0')
+  certificate.serialNumber = (serial++).toString(16)
   certificate.validity.notBefore = inDays(days[0])
   certificate.validity.notAfter = inDays(days[1])
   certificate.setSubject(subject)
@@ -75,8 +78,13 @@ function certify({ subject, issuer, publicKey, signer, days, extensions }: Certi
   return forge.pki.certificateToPem(certificate)
 }
 
+interface KeyPair {
+  readonly key: string
+  readonly publicKey: string
+}
+
 /** Node makes keys a hundred times faster than JavaScript. */
-function keyPair(): { readonly key: string; readonly publicKey: string } {
+function keyPair(): KeyPair {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     privateKeyEncoding: { type: 'pkcs1', format: 'pem' },

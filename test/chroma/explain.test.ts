@@ -1,0 +1,128 @@
+import { describe, expect, test } from '@jest/globals'
+
+import { catalogue, findByCode } from '../../src/chroma/catalogue.js'
+import { explainError } from '../../src/chroma/explain.js'
+
+/** Texts as servers, clients and operating systems print them. */
+const texts: [string, string][] = [
+  [
+    'Error executing plan: Error sending backfill request to compactor: Error constructing hnsw segment reader: Error creating hnsw segment reader: Error loading hnsw index',
+    'HNSW_UNLOADABLE',
+  ],
+  [
+    'Error executing plan: Error sending backfill request to compactor: Error constructing hnsw segment reader: Error creating hnsw segment reader: Nothing found on disk',
+    'HNSW_MISSING',
+  ],
+  ['RuntimeError: Cannot open header file', 'HNSW_MISSING'],
+  ['Error executing plan: Internal error: Error finding id', 'VECTOR_MISSING'],
+  ['RuntimeError: Label not found', 'HNSW_DIVERGED'],
+  ['Error querying knn', 'HNSW_DIVERGED'],
+  ['Error in compaction: Failed to apply logs to the hnsw segment writer', 'COMPACTION_WEDGED'],
+  ['Error in compaction: Failed to apply logs to the metadata segment', 'COMPACTION_WEDGED'],
+  ['Error sending backfill request to compactor: Failed to pull logs from the log store', 'WAL_UNREADABLE'],
+  [
+    'Failed to pull logs from the log store: error returned from database: (code: 5) database is locked',
+    'LOCKED',
+  ],
+  ['Error purging logs', 'PURGE_FAILED'],
+  ['Error deserializing pickle file', 'PICKLE_BAD'],
+  ['Not enough memory: loadIndex failed to allocate linklist', 'LINKLIST_CORRUPT'],
+  ['Collection is missing HNSW configuration', 'CONFIG_BAD'],
+  ['Unknown HNSW parameter: hnsw:ef', 'CONFIG_BAD'],
+  ['error returned from database: (code: 11) database disk image is malformed', 'SQLITE_CORRUPT'],
+  ['malformed inverted index for FTS5 table main.embedding_fulltext_search', 'FTS_CORRUPT'],
+  ['no such table: embedding_fulltext_search', 'FTS_MISSING'],
+  ['sqlite3.OperationalError: no such table: tenants', 'NOT_INITIALISED'],
+  ['Could not connect to tenant default_tenant. Are you sure it exists?', 'WRONG_TARGET'],
+  ['database is locked', 'LOCKED'],
+  ['locking protocol', 'NETFS'],
+  ['attempt to write a readonly database', 'READONLY'],
+  ['(code: 1032) attempt to write a readonly database', 'READONLY'],
+  ['(code: 13) database or disk is full', 'DISK_FULL'],
+  ['write ENOSPC: No space left on device', 'DISK_FULL'],
+  ['file is not a database', 'NOT_SQLITE'],
+  [
+    'rust/sqlite/src/db.rs:157:42: range start index 10 out of range for slice of length 9',
+    'VERSION_MISMATCH',
+  ],
+  ['Inconsistent hash: db=abc, source=def', 'VERSION_MISMATCH'],
+  ['no such column: collections.schema_str', 'VERSION_MISMATCH'],
+  [
+    'mismatched types; Rust type `u64` (as SQL type `INTEGER`) is not compatible with SQL type `BLOB`',
+    'BLOB_SEQ_ID',
+  ],
+  ["KeyError: '_type'", 'CLIENT_SERVER_SKEW'],
+  ['{"error":"Unimplemented","message":"The v1 API is deprecated. Please use /v2 apis"}', 'V1_API'],
+  ['error returned from database: (code: 1) too many SQL variables', 'PAGE_TOO_BIG'],
+  ['Batch size of 6000 is greater than max batch size of 5461', 'BATCH_TOO_BIG'],
+  ['Cannot submit more than 5,461 embeddings at once', 'BATCH_TOO_BIG'],
+  ['Collection expecting embedding with dimension of 2560, got 2048', 'DIM_MISMATCH'],
+  ['Embedding dimension 384 does not match collection dimensionality 768', 'DIM_MISMATCH'],
+  [
+    'Error executing plan: Not implemented: Search operation is not implemented for local executor',
+    'CLOUD_ONLY',
+  ],
+  ['Expected metadata to be a non-empty dict, got 0 metadata attributes', 'BAD_RECORD'],
+  ['Expected IDs to be unique, found duplicates of: a', 'BAD_RECORD'],
+  ["/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found", 'GLIBC_TOO_OLD'],
+  ['process exited with code 139', 'SERVER_CRASHED'],
+  ['connect ECONNREFUSED 127.0.0.1:8000', 'CONNECTION_REFUSED'],
+  ['getaddrinfo ENOTFOUND chroma', 'DNS'],
+  ['read ECONNRESET', 'CONNECTION_RESET'],
+  ['self-signed certificate in certificate chain', 'TLS_UNTRUSTED'],
+  ['unable to verify the first certificate', 'TLS_UNTRUSTED'],
+  ['write EPROTO 140:error:0A00010B:SSL routines:ssl3_get_record:wrong version number', 'TLS_NOT_SPOKEN'],
+  ['<center>No required SSL certificate was sent</center>', 'TLS_CLIENT_CERTIFICATE'],
+]
+
+describe('explain', () => {
+  test.each(texts)('%s', (text, finding) => {
+    const [first] = explainError(text)
+    expect(first?.finding).toBe(finding)
+  })
+
+  test('every entry is reached by one of these texts, or by a status', () => {
+    const reached = new Set(texts.flatMap(([text]) => explainError(text)).map(({ finding }) => finding))
+    const byStatusOnly = ['QUOTA_EXCEEDED', 'RATE_LIMITED', 'NAME_TAKEN', 'UNREACHABLE', 'TLS_WRONG_NAME']
+    const unreached = catalogue.map(({ finding }) => finding).filter((finding) => !reached.has(finding))
+    expect(unreached.filter((finding) => !byStatusOnly.includes(finding))).toEqual([
+      'TLS_EXPIRED',
+      'PROXY_REFUSED',
+    ])
+  })
+
+  test('codes are unique, and every entry says what and what to do', () => {
+    expect(new Set(catalogue.map(({ finding }) => finding)).size).toBe(catalogue.length)
+    for (const { finding, what, advice } of catalogue) {
+      expect([finding, what.length > 20, advice.length > 20]).toEqual([finding, true, true])
+      expect(findByCode(finding)?.finding).toBe(finding)
+    }
+  })
+
+  test('a whole log gives all that is wrong, the most specific first', () => {
+    const log = [
+      '2026-11-20 ERROR Error executing plan: Internal error: Error finding id',
+      '2026-11-20 ERROR (code: 13) database or disk is full',
+      '2026-11-20 INFO listening on 0.0.0.0:8000',
+    ].join('\n')
+    expect(explainError(log).map(({ finding }) => finding)).toEqual([
+      'VECTOR_MISSING',
+      'DISK_FULL',
+      'HANDLER_FAILED',
+    ])
+  })
+
+  test('it warns of what would make it worse', () => {
+    expect(explainError('Error loading hnsw index')[0]?.warning).toContain('Never delete')
+    expect(explainError('database is locked')[0]?.warning).toBeNull()
+  })
+
+  test('it says what it recognised', () => {
+    expect(explainError('x: Database is LOCKED!')[0]?.matched).toBe('Database is LOCKED')
+  })
+
+  test('nothing known is nothing', () => {
+    expect(explainError('all is well')).toEqual([])
+    expect(explainError('')).toEqual([])
+  })
+})
