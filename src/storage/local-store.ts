@@ -71,7 +71,7 @@ export class LocalStore implements BlobStore {
           return { bytes: await readRange(handle, range.offset, length), version: '' }
         }
         assertBlobSize(key, found.size)
-        return new WholeFile(await readRange(handle, 0, found.size))
+        return wholeBlob(await readRange(handle, 0, found.size))
       } finally {
         await handle.close()
       }
@@ -187,15 +187,12 @@ const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
 const NOT_THERE = ['ENOENT', 'ENOTDIR', 'EISDIR']
 
 /** Its version costs a hash, which most readers don't need. */
-class WholeFile implements StoredBlob {
-  readonly bytes: Uint8Array
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes
-  }
-
-  get version(): BlobVersion {
-    return versionOf(this.bytes)
+function wholeBlob(bytes: Uint8Array): StoredBlob {
+  return {
+    bytes,
+    get version() {
+      return versionOf(bytes)
+    },
   }
 }
 

@@ -23,11 +23,16 @@ export function readS3Failure(thrown: unknown): S3Failure {
   return {
     code,
     status,
-    message: asError(thrown).message || code || 'no reason given',
+    message: readable(asError(thrown).message) || code || 'no reason given',
     region: text(thrown, 'Region') ?? text(headers, 'x-amz-bucket-region'),
     retryAfter: text(headers, 'retry-after'),
     clockSkewCorrected: field(metadata, 'clockSkewCorrected') === true,
   }
+}
+
+/** The SDK's own text for it speaks of tags and hidden fields. */
+function readable(message: string): string {
+  return message.includes('Deserialization error') ? 'the answer is not from an S3 service' : message
 }
 
 function field(value: unknown, name: string): unknown {

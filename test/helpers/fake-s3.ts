@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerOptions } from 'node:https'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import {
@@ -10,6 +11,7 @@ import {
   type StoredObject,
 } from './fake-s3-bucket.js'
 import { S3Refusal, type S3Request, verifyRequest } from './fake-s3-request.js'
+import { startHttpServer, type TestServer } from './http-server.js'
 
 export type Fault =
   /** Refused before anything happens. */
@@ -35,6 +37,8 @@ export interface FakeS3Options extends Partial<Pick<BucketRules, 'conditions' | 
   readonly region?: string
   /** What the server's clock is ahead of the machine's. */
   readonly clockAheadMs?: number
+  /** Certificate and key of an https server. */
+  readonly tls?: ServerOptions
   /** Whether `x-amz-checksum-*` is understood; a service that does not answers 501. */
   readonly checksums?: boolean
 }
@@ -48,31 +52,25 @@ export class FakeS3 {
   fault: (request: S3Request) => Fault | null = () => null
   readonly #options: FakeS3Options
   readonly #buckets: Map<string, Objects>
-  readonly #server: Server
-  #endpoint = ''
+  #server: TestServer | null = null
 
-  constructor(options: FakeS3Options = {}) {
+  private constructor(options: FakeS3Options) {
     this.#options = options
-    this.#buckets = new Map(
-      (options.buckets ?? ['bucket']).map((name): [string, Objects] => [
-        name,
-        new Map<string, StoredObject>(),
-      ]),
-    )
-    this.#server = createServer((request, response) => void this.#handle(request, response))
+    const names = options.buckets ?? ['bucket']
+    this.#buckets = new Map(names.map((name) => [name, new Map<string, StoredObject>()]))
   }
 
-  static async start(options?: FakeS3Options): Promise<FakeS3> {
+  static async start(options: FakeS3Options = {}): Promise<FakeS3> {
     const fake = new FakeS3(options)
-    await new Promise<void>((resolve) => fake.#server.listen(0, '127.0.0.1', resolve))
-    const address = fake.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
-    fake.#endpoint = `http://127.0.0.1:${address.port}`
+    fake.#server = await startHttpServer(
+      (request, response) => void fake.#handle(request, response),
+      options.tls,
+    )
     return fake
   }
 
   get endpoint(): string {
-    return this.#endpoint
+    return this.#server?.url ?? ''
   }
 
   objects(bucket = 'bucket'): Objects {
@@ -80,8 +78,7 @@ export class FakeS3 {
   }
 
   async stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
+    await this.#server?.close()
   }
 
   async #handle(message: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -102,7 +99,7 @@ export class FakeS3 {
   async #answer(request: S3Request, response: ServerResponse): Promise<void> {
     const fault = this.fault(request)
     if (fault?.kind === 'status') throw new S3Refusal(fault.status, fault.code, fault.code, fault.headers)
-    if (fault?.kind === 'slow') await delay(fault.ms)
+    if (fault?.kind === 'slow') await delay(fault.ms, undefined, { ref: false })
     if (fault?.kind === 'reset') {
       response.destroy()
       return
