@@ -1,5 +1,6 @@
 import { serverLookup } from '../chroma/server-lookup.js'
 import { spaceOf } from '../chroma/space.js'
+import type { Warning } from '../core/progress.js'
 import type { CollectionDefinition } from '../core/records.js'
 import { buildShadow, rebuildShadow, type BuildJob, type BuiltShadow } from './build-shadow.js'
 import { dropCollection } from './commit-shadow.js'
@@ -7,6 +8,7 @@ import { compareCollection } from './compare.js'
 import type { Comparison } from './comparison.js'
 import { RestoreDiffersError } from './errors.js'
 import { addMissing, overwriteRecords, type Filled } from './fill-collection.js'
+import { foreignListsWarning, removeForeignLists } from './foreign-lists.js'
 import type { PlannedItem } from './plan-items.js'
 import type { RestoreRecordsJob } from './restore-job.js'
 import type { RestoreJournal } from './restore-journal.js'
@@ -60,7 +62,7 @@ async function prepareShadow(
     onCollection: (id) => journal.record(item.target, id),
   }
   let built = await inTurn(() => buildShadow(build))
-  let comparison = await compareWith(job, planned, built.collection)
+  let { comparison, warnings } = await compareClean(job, planned, built.collection, inTurn)
   if (built.resumed && comparison !== null && !isExact(comparison)) {
     // Somebody has touched what the earlier run had written.
     const damaged = built.collection
@@ -68,13 +70,13 @@ async function prepareShadow(
       await dropCollection(job.api, damaged, job.signal)
       return rebuildShadow(build)
     })
-    comparison = await compareWith(job, planned, built.collection)
+    ;({ comparison, warnings } = await compareClean(job, planned, built.collection, inTurn))
   }
   if (comparison !== null && !isExact(comparison))
     throw new RestoreDiffersError(item.target, comparison, {
       hint: `look at ${identity.address.name}; --no-compare restores it as it is`,
     })
-  return { ...built, planned, deleted: 0, comparison }
+  return { ...built, planned, deleted: 0, comparison, warnings: [...built.warnings, ...warnings] }
 }
 
 async function prepareFilled(
@@ -86,13 +88,34 @@ async function prepareFilled(
   const fill = { ...job, source: job.origin.source, definition: planned.item.definition, existing }
   const overwrite = planned.action === 'overwrite'
   const filled: Filled = await inTurn(() => (overwrite ? overwriteRecords(fill) : addMissing(fill)))
-  const comparison = await compareWith(job, planned, existing)
+  const { comparison, warnings } = overwrite
+    ? await compareClean(job, planned, existing, inTurn)
+    : { comparison: await compareWith(job, planned, existing), warnings: [] }
   // With `missing`, records that were there may differ from the source's: that is what was asked for.
   if (comparison !== null && (overwrite ? !comparison.equal : comparison.missing > 0))
     throw new RestoreDiffersError(planned.item.target, comparison, {
       hint: 'stop those who write to it, and run the same restore again',
     })
-  return { ...filled, planned, collection: existing, comparison, warnings: [] }
+  return { ...filled, planned, collection: existing, comparison, warnings }
+}
+
+/** Compares; where records differ, first removes what Chroma has added to them, and compares again. */
+async function compareClean(
+  job: RestoreRecordsJob,
+  planned: PlannedItem,
+  collection: CollectionDefinition,
+  inTurn: WriteTurn,
+): Promise<{ readonly comparison: Comparison | null; readonly warnings: readonly Warning[] }> {
+  const comparison = await compareWith(job, planned, collection)
+  if (comparison === null || comparison.differing === 0) return { comparison, warnings: [] }
+  const { api, origin, signal } = job
+  const expected = await SourceRecords.open(origin.source, planned.item.definition, signal)
+  const removed = await inTurn(() => removeForeignLists({ api, expected, collection, signal }))
+  if (removed === 0) return { comparison, warnings: [] }
+  return {
+    comparison: await compareWith(job, planned, collection),
+    warnings: [foreignListsWarning(planned.item.target, removed)],
+  }
 }
 
 async function compareWith(
