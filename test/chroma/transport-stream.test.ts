@@ -6,7 +6,7 @@ import { connectTransport } from '../../src/chroma/connect.js'
 import { ChromaGarbledAnswerError, ChromaTimeoutError } from '../../src/chroma/errors.js'
 import type { ChromaRequest, ChromaTransport, ServerOptions } from '../../src/chroma/transport.js'
 import { AbortedError } from '../../src/core/errors.js'
-import { answerJson, chromaLike, readBody, startHttpServer, type TestServer } from '../helpers/http-server.js'
+import { answerJson, chromaLike, startHttpServer, type TestServer } from '../helpers/http-server.js'
 
 let server: TestServer | undefined
 let transport: ChromaTransport | undefined
