@@ -24,7 +24,7 @@ export interface ContextParts {
 const DEFAULT_TENANT = 'default_tenant'
 
 export function createContext(parts: ContextParts): CommandContext {
-  const { host, settings, onClose } = parts
+  const { host, settings, onClose, output } = parts
   const { environment, home, systemTemp } = host
   const folders = directories({ settings, environment, home, systemTemp })
   const uid = host.uid === null ? 'unknown' : `uid:${host.uid}`
@@ -37,9 +37,15 @@ export function createContext(parts: ContextParts): CommandContext {
       return serverOptions(parts, url)
     },
     async openServer(url): Promise<ChromaApi> {
-      const { openServer } = await import('./open-server.js')
+      const [{ openServer }, { trafficText }] = await Promise.all([
+        import('./open-server.js'),
+        import('./network.js'),
+      ])
       const api = await openServer(parts, url)
-      onClose(() => api.transport.close())
+      onClose(async () => {
+        output.detail(trafficText(api.transport.stats))
+        await api.transport.close()
+      })
       return api
     },
     async scope(): Promise<Scope> {

@@ -1,7 +1,7 @@
-import type { ProxyOptions } from '../chroma/transport.js'
+import type { ProxyOptions, TransportStats } from '../chroma/transport.js'
 import type { Environment } from '../config/settings.js'
 import type { RetryEvent } from '../core/retry.js'
-import { duration } from '../output/format.js'
+import { duration, grouped, plural, shortBytes } from '../output/format.js'
 
 /** As curl reads them; upper case HTTP_PROXY does not count where a web server may have set it. */
 export function proxyOptions(environment: Environment): ProxyOptions {
@@ -16,4 +16,11 @@ export function proxyOptions(environment: Environment): ProxyOptions {
 /** Tells a person why nothing seems to happen. */
 export function retryText({ describe, attempt, delayMs, error }: RetryEvent): string {
   return `${describe}: attempt ${attempt} failed (${error.message}); again in ${duration(delayMs)}`
+}
+
+/** `120 requests, 2 repeated, 3 connections made (1 recycled), 31.2 MiB received, 1.2 MiB sent`. */
+export function trafficText({ retry, pool, receivedBytes, sentBytes }: TransportStats): string {
+  const connections = `${plural(pool.created, 'connection')} made (${grouped(pool.recycled)} recycled)`
+  const moved = `${shortBytes(receivedBytes)} received, ${shortBytes(sentBytes)} sent`
+  return `${plural(retry.calls, 'request')}, ${grouped(retry.retries)} repeated, ${connections}, ${moved}`
 }

@@ -40,6 +40,7 @@ function readPlain(file: string, text: string): unknown {
     throw new ConfigFileError(`${file} is not valid: ${first.message.split('\n', 1)[0] ?? ''}`)
   }
   const plain: unknown = document.toJS()
+  if (Array.isArray(plain)) throw new ConfigFileError(`${file} is a list, not a map of settings`)
   return plain ?? {}
 }
 

@@ -57,7 +57,7 @@ export class ProgressBars implements ProgressView {
   }
 
   #open(): MultiBar {
-    return new MultiBar({
+    const screen = new MultiBar({
       stream: this.#stream,
       format: '{name} {bar} {percentage}% {figures}',
       barsize: 20,
@@ -70,6 +70,11 @@ export class ProgressBars implements ProgressView {
       // Signals are handled in one place, and not here.
       gracefulExit: false,
     })
+    // Rates fall and remaining times grow while nothing arrives; that is what a person looks at.
+    screen.on('update-pre', () => {
+      for (const state of this.#tracker.active()) this.#bars.get(state.task)?.update(payloadOf(state))
+    })
+    return screen
   }
 }
 

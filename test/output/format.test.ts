@@ -46,7 +46,12 @@ describe('durations', () => {
 })
 
 test('counts have groups of three digits and a noun in its number', () => {
-  expect([grouped(0), grouped(999), grouped(1000), grouped(1234567)]).toEqual(['0', '999', '1,000', '1,234,567'])
+  expect([grouped(0), grouped(999), grouped(1000), grouped(1234567)]).toEqual([
+    '0',
+    '999',
+    '1,000',
+    '1,234,567',
+  ])
   expect([plural(1, 'record'), plural(2000, 'record')]).toEqual(['1 record', '2,000 records'])
 })
 
