@@ -40,7 +40,7 @@ try {
 
 async function demonstrate() {
   if (!existsSync(library)) throw new Error('dist/ is missing; run `npm run build` first')
-  const { startEmbeddedServer } = await import(library.href)
+  const { listBackups, openRepository, openStore, startEmbeddedServer } = await import(library.href)
   const collections = await readDemoCollections()
 
   chapter('A Chroma server with real records')
@@ -60,6 +60,14 @@ async function demonstrate() {
 
   chapter('Back it up')
   await chromaOps('backup', '--url', url, '--repo', './backups', '--init')
+  const repository = await openRepository({ store: await openStore(join(folder, 'backups')) })
+  const [{ head }] = await listBackups(repository)
+  const seconds = head.durationMs / 1000
+  const megabytes = head.sizes.logical / 1e6
+  say(
+    `\n${Math.round(records / seconds)} records/s, ${(megabytes / seconds).toFixed(1)} MB/s; ` +
+      `${megabytes.toFixed(2)} MB of records take ${(head.sizes.stored / 1e6).toFixed(2)} MB in the repository.`,
+  )
 
   chapter('Lose everything')
   for (const collection of collections) await deleteCollection(url, collection)
@@ -97,7 +105,8 @@ async function demonstrate() {
 async function chromaOps(...args) {
   console.log(`$ chroma-ops ${args.join(' ')}\n`)
   const child = spawn(process.execPath, [cli, ...args], { cwd: folder, stdio: 'inherit', env: environment() })
-  const stop = () => child.kill('SIGTERM')
+  // Ctrl-C at a terminal reaches it too, and a second signal would not let it stop at a safe point.
+  const stop = () => setTimeout(() => child.kill('SIGTERM'), 1000).unref()
   stopping.signal.addEventListener('abort', stop)
   const exitCode = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve))
   stopping.signal.removeEventListener('abort', stop)
