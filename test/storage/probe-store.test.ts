@@ -131,7 +131,7 @@ describe('probeStore', () => {
     }
   }
 
-  test.each([
+  test.each<[string, MemoryStore, string]>([
     ['old values', new OldValues(), 'overwrite'],
     ['no ranges', new NoRanges(), 'range'],
     ['empty lists', new EmptyLists(), 'list-after-write'],
