@@ -17,9 +17,6 @@ export interface Proxy {
   readonly authorization: string | null
 }
 
-/** Whom to reach: a server or a store. */
-export type Endpoint = Pick<ServerAddress, 'secure' | 'host' | 'port'>
-
 /**
  * The proxy through which to reach a server, or null for the direct way: loopback addresses and whatever
  * `noProxy` names. Throws UsageError for a proxy that is no URL.
