@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto'
 
-import type * as S3 from '@aws-sdk/client-s3'
-
 import { throwIfAborted } from '../core/errors.js'
 import {
   BlobChangedError,
@@ -13,12 +11,12 @@ import {
   type StoreCapabilities,
   type StoredBlob,
   StoreError,
-  StoreUnreachableError,
   StoreUnsupportedError,
 } from './blob-store.js'
 import { assertBlobSize, assertKey, assertPrefix, blobNotFound } from './keys.js'
 import { probeConditions } from './probe-conditions.js'
 import type { S3Connection } from './s3-client.js'
+import { NOT_S3, readBody } from './s3-body.js'
 import { s3Error } from './s3-errors.js'
 import { readS3Failure } from './s3-failure.js'
 import { listObjects } from './s3-list.js'
@@ -236,8 +234,6 @@ export class S3Store implements BlobStore {
   }
 }
 
-const NOT_S3 = 'check the endpoint: is there an S3 service behind it?'
-
 function sendOptions(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal }
 }
@@ -246,21 +242,4 @@ function sendOptions(signal: AbortSignal | undefined): { abortSignal?: AbortSign
 function isNoSuchKey(error: unknown): boolean {
   const { status, code } = readS3Failure(error)
   return status === 404 && code !== 'NoSuchBucket'
-}
-
-async function readBody(
-  key: string,
-  { Body, ContentLength }: S3.GetObjectCommandOutput,
-): Promise<Uint8Array> {
-  if (Body === undefined) throw new StoreError(`no content came with ${key}`, { hint: NOT_S3 })
-  try {
-    assertBlobSize(key, ContentLength ?? 0)
-  } catch (error) {
-    if ('destroy' in Body) Body.destroy()
-    throw error
-  }
-  const bytes = await Body.transformToByteArray()
-  if (ContentLength !== undefined && bytes.length !== ContentLength)
-    throw new StoreUnreachableError(`only ${bytes.length} of ${ContentLength} bytes of ${key} arrived`)
-  return bytes
 }

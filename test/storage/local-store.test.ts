@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { BlobNotFoundError, MAX_BLOB_BYTES, StoreError } from '../../src/storage/blob-store.js'
 import { listFiles } from '../../src/storage/local-list.js'
 import { LocalStore } from '../../src/storage/local-store.js'
-import { bytes, text } from './conformance.js'
+import { bytes, text } from './conformance-subject.js'
 
 let root: string
 let store: LocalStore

@@ -10,7 +10,7 @@ import { StoreUnsupportedError } from '../../src/storage/blob-store.js'
 import { openStore } from '../../src/storage/open-store.js'
 import { parseStoreUrl } from '../../src/storage/store-url.js'
 import { FakeS3 } from '../helpers/fake-s3.js'
-import { bytes, text } from './conformance.js'
+import { bytes, text } from './conformance-subject.js'
 
 describe('parseStoreUrl', () => {
   test.each([

@@ -10,7 +10,7 @@ import {
 } from '../../src/storage/blob-store.js'
 import { MemoryStore } from '../../src/storage/memory-store.js'
 import { RetryingStore } from '../../src/storage/retrying-store.js'
-import { bytes, text } from './conformance.js'
+import { bytes, text } from './conformance-subject.js'
 
 const quick = { baseDelayMs: 1, maxDelayMs: 1 }
 const retrying = (inner: MemoryStore) => new RetryingStore(inner, { firstContact: quick, batch: quick })

@@ -6,7 +6,7 @@ import { OpsError } from '../../src/core/errors.js'
 import { RetryingStore } from '../../src/storage/retrying-store.js'
 import { type Fault, FakeS3, times } from '../helpers/fake-s3.js'
 import type { S3Request } from '../helpers/fake-s3-request.js'
-import { bytes, text } from './conformance.js'
+import { bytes, text } from './conformance-subject.js'
 import { openFakeS3Store } from './s3-under-test.js'
 
 const quick = { baseDelayMs: 1, maxDelayMs: 5 }

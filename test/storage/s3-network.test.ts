@@ -10,7 +10,7 @@ import type { Endpoint, ProxyChoice, StoreProxy } from '../../src/storage/tunnel
 import { createAuthority } from '../helpers/certificates.js'
 import { startConnectProxy } from '../helpers/connect-proxy.js'
 import { FakeS3 } from '../helpers/fake-s3.js'
-import { bytes, text } from './conformance.js'
+import { bytes, text } from './conformance-subject.js'
 
 const cleanUps: (() => Promise<void>)[] = []
 let folder: string

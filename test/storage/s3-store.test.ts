@@ -6,7 +6,7 @@ import type { S3Options } from '../../src/storage/s3-client.js'
 import type { S3Store } from '../../src/storage/s3-store.js'
 import { type Fault, FakeS3, type FakeS3Options, times } from '../helpers/fake-s3.js'
 import { startHttpServer } from '../helpers/http-server.js'
-import { bytes, text } from './conformance.js'
+import { bytes, text } from './conformance-subject.js'
 import { type FakeS3StoreOptions, openFakeS3Store } from './s3-under-test.js'
 
 const cleanUps: (() => Promise<void>)[] = []
