@@ -27,14 +27,14 @@ export async function main(args: readonly string[], overrides: Partial<Host> = {
   try {
     const exitCode = await execute(args, host, run, interruption)
     await run.close()
-    return await flush(run, exitCode)
+    return await run.flush(exitCode)
   } finally {
     interruption.dispose()
     for (const event of uncaught) host.signals.off(event, endNow)
   }
 
   function endNow(thrown: unknown): void {
-    const lastWords = reportFailure(run, thrown).then((code) => flush(run, code))
+    const lastWords = reportFailure(run, thrown).then((code) => run.flush(code))
     void Promise.race([lastWords, pause(LAST_WORDS)]).finally(() => {
       host.exit(run.failureCode(thrown))
     })
@@ -109,21 +109,6 @@ async function reportFailure(run: Run, thrown: unknown): Promise<number> {
   const output = await run.output()
   output.failure(thrown)
   return run.failureCode(thrown)
-}
-
-/** Waits until stdout has taken everything; a full disk behind it turns success into failure. */
-async function flush(run: Run, exitCode: number): Promise<number> {
-  const output = await run.output()
-  try {
-    await output.end()
-    return exitCode
-  } catch (error) {
-    output.warn({
-      code: 'STDOUT_FAILED',
-      message: `the result could not be written: ${asError(error).message}`,
-    })
-    return exitCode === ExitCode.ok ? ExitCode.failed : exitCode
-  }
 }
 
 function usageError({ message }: CommanderError): UsageError {

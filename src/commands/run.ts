@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 
 import type { Settings } from '../config/settings.js'
-import { OpsError } from '../core/errors.js'
+import { asError, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import type { Output, Reporting } from '../output/output.js'
 import type { CommandContext, Launcher } from './context.js'
@@ -46,6 +46,19 @@ export class Run implements Launcher {
     return this.#output
   }
 
+  /** Waits until stdout has taken everything; a full disk behind it turns success into failure. */
+  async flush(exitCode: number): Promise<number> {
+    const output = await this.#output
+    try {
+      await output?.end()
+      return exitCode
+    } catch (error) {
+      const message = `the result could not be written: ${asError(error).message}`
+      output?.warn({ code: 'STDOUT_FAILED', message })
+      return exitCode === ExitCode.ok ? ExitCode.failed : exitCode
+    }
+  }
+
   async run(command: Command, work: (context: CommandContext) => Promise<void>): Promise<void> {
     const settings = await this.#settings(command)
     const { catalogue } = await import('../config/catalogue.js')
@@ -84,7 +97,7 @@ export class Run implements Launcher {
         await close()
       } catch (error) {
         const output = await this.output()
-        output.warn({ code: 'CLOSE_FAILED', message: error instanceof Error ? error.message : String(error) })
+        output.warn({ code: 'CLOSE_FAILED', message: asError(error).message })
       }
     }
   }
