@@ -1,16 +1,15 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 
-import { ChromaApi } from '../../src/chroma/api.js'
-import { connectTransport } from '../../src/chroma/connect.js'
+import type { ChromaApi } from '../../src/chroma/api.js'
 import {
   ChromaConflictError,
   CollectionNotFoundError,
   DatabaseNotFoundError,
   TenantNotFoundError,
 } from '../../src/chroma/errors.js'
-import { apiForSuite, home, newCollection } from '../helpers/api-for-suite.js'
+import { apiForSuite, apiThroughProxy, home, newCollection } from '../helpers/api-for-suite.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
-import { startFaultProxy, type Fault, type ProxiedRequest } from '../helpers/fault-proxy.js'
+import type { Fault, ProxiedRequest } from '../helpers/fault-proxy.js'
 import { expectSameRecords, sampleBatch } from '../helpers/records.js'
 
 const chroma = chromaForSuite()
@@ -27,20 +26,13 @@ async function apiWithFault(
   fault: Fault,
 ): Promise<{ api: ChromaApi; faults: () => number }> {
   let done = false
-  const proxy = await startFaultProxy({
-    target: chroma().url,
-    decide: (request) => {
-      if (done || !fits(request)) return undefined
-      done = true
-      return fault
-    },
+  const through = await apiThroughProxy(chroma().url, (request) => {
+    if (done || !fits(request)) return undefined
+    done = true
+    return fault
   })
-  const faulty = new ChromaApi(await connectTransport({ url: proxy.url, retry: { baseDelayMs: 1 } }))
-  cleanup.push(async () => {
-    await faulty.transport.close()
-    await proxy.close()
-  })
-  return { api: faulty, faults: () => proxy.faults }
+  cleanup.push(() => through.close())
+  return { api: through.api, faults: () => through.proxy.faults }
 }
 
 describe('the server', () => {

@@ -5,6 +5,7 @@ import { connectTransport } from '../../src/chroma/connect.js'
 import { fromPlain } from '../../src/core/json.js'
 import type { CollectionDefinition } from '../../src/core/records.js'
 import type { TestChroma } from './chroma-server.js'
+import { startFaultProxy, type Fault, type FaultProxy, type ProxiedRequest } from './fault-proxy.js'
 
 export const home = { tenant: 'default_tenant', database: 'default_database' } as const
 
@@ -39,4 +40,21 @@ export async function newCollection(
     configuration: hnsw === undefined ? null : fromPlain({ hnsw }),
     ...rest,
   })
+}
+
+/** An API behind a proxy, which `decide` may use to spoil answers or to do something before a request. */
+export async function apiThroughProxy(
+  target: string,
+  decide: (request: ProxiedRequest) => Fault | undefined | Promise<Fault | undefined>,
+): Promise<{ readonly api: ChromaApi; readonly proxy: FaultProxy; close(): Promise<void> }> {
+  const proxy = await startFaultProxy({ target, decide })
+  const api = new ChromaApi(await connectTransport({ url: proxy.url, retry: { baseDelayMs: 1 } }))
+  return {
+    api,
+    proxy,
+    async close() {
+      await api.transport.close()
+      await proxy.close()
+    },
+  }
 }
