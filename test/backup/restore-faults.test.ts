@@ -74,6 +74,33 @@ test.each([
   }
 })
 
+test('a swap of which the second half fails is taken back: the live name is there again', async () => {
+  const backup = await backupOf([docs])
+  const chroma = await startChroma()
+  let renames = 0
+  const decide = ({ method, body }: ProxiedRequest): Fault | undefined =>
+    method === 'PUT' && body.includes('"new_name"') && ++renames === 2
+      ? { kind: 'status', status: 400, body: '{"error":"InvalidArgumentError","message":"no"}' }
+      : undefined
+  const proxy = await startFaultProxy({ target: chroma.url, decide })
+  try {
+    await withApi(proxy.url, async (api) => {
+      await restoreBackup(restoreJob(await backupOf([docs]), api))
+      const live = (await collectionsOf(api)).get('docs')
+      renames = 0
+      const job = restoreJob(backup, api, { mode: 'replace' })
+      await expect(restoreBackup(job)).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
+      const found = await collectionsOf(api)
+      expect(found.get('docs')?.id).toBe(live?.id)
+      expect([...found.keys()].filter((name) => name.includes('.replaced-'))).toEqual([])
+      expect(await restoreBackup(job)).toMatchObject({ equal: true, written: 0 })
+    })
+  } finally {
+    await proxy.close()
+    await chroma.stop()
+  }
+})
+
 test('a server that does not come back: 12, and the next run finishes', async () => {
   const backup = await backupOf([docs, other])
   const chroma = await startChroma()
