@@ -1,3 +1,5 @@
+const { imul } = Math
+
 /**
  * Remembers ids in a fixed amount of memory. An id that {@link has} denies was never added; an id that it
  * affirms was, but for a rare mistake.
@@ -19,7 +21,7 @@ export class IdFilter {
   add(id: string): void {
     const [first, step] = this.#hash(id)
     for (let probe = 0; probe < PROBES; probe++) {
-      const bit = (first + Math.imul(probe, step)) & this.#mask
+      const bit = (first + imul(probe, step)) & this.#mask
       const word = bit >>> 5
       this.#bits[word] = (this.#bits[word] ?? 0) | (1 << (bit & 31))
     }
@@ -28,7 +30,7 @@ export class IdFilter {
   has(id: string): boolean {
     const [first, step] = this.#hash(id)
     for (let probe = 0; probe < PROBES; probe++) {
-      const bit = (first + Math.imul(probe, step)) & this.#mask
+      const bit = (first + imul(probe, step)) & this.#mask
       if (((this.#bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) === 0) return false
     }
     return true
@@ -40,9 +42,9 @@ export class IdFilter {
     let b = 0x3c6ef372 ^ this.#seed
     for (let at = 0; at < id.length; at++) {
       const unit = id.charCodeAt(at)
-      a = Math.imul(a ^ unit, 0x85ebca6b)
+      a = imul(a ^ unit, 0x85ebca6b)
       a ^= a >>> 13
-      b = Math.imul(b ^ unit, 0xc2b2ae35)
+      b = imul(b ^ unit, 0xc2b2ae35)
       b ^= b >>> 16
     }
     return [mix(a), mix(b) | 1]
@@ -55,7 +57,7 @@ const MIN_BITS = 2 ** 20
 const MAX_BITS = 2 ** 28
 
 function mix(hash: number): number {
-  let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  let h = imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  h = imul(h ^ (h >>> 13), 0xc2b2ae35)
   return h ^ (h >>> 16)
 }
