@@ -2,16 +2,16 @@ import { Command, Option } from 'commander'
 
 import type { BackupHead } from '../backup/manifest.js'
 import type { Repository } from '../backup/repository.js'
-import { catalogue } from '../config/catalogue.js'
 import { shareOf } from '../config/values.js'
 import { ExitCode } from '../core/exit-code.js'
 import { UsageError } from '../core/errors.js'
+import type { AgainstFlags } from './backup-verify-against.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
-import { parsed } from './parse.js'
+import { parsed, repeated } from './parse.js'
 import { chosenSeries, openOwnRepository } from './repository-command.js'
 
-interface Flags {
+interface Flags extends AgainstFlags {
   readonly series?: string
   readonly sample?: number
   readonly depth: 'stored' | 'records'
@@ -30,6 +30,11 @@ export function backupVerifyCommand(launcher: Launcher): Command {
         .default('stored'),
     )
     .option('--against <url>', 'compare a backup (default: latest) with the records of a server')
+    .addOption(repeated('--collection <pattern>', 'with --against: only these collections'))
+    .addOption(repeated('--exclude <pattern>', 'with --against: all but these'))
+    .addOption(repeated('--rename <a=b>', 'with --against: collection a is called b there'))
+    .option('--target-tenant <name>', 'with --against: the tenant that they are in')
+    .option('--target-database <name>', 'with --against: the database that they are in')
   return act(command, launcher, async (context, selector) => {
     const flags = command.opts<Flags>()
     if (flags.against === undefined) await verify(context, selector, flags)
@@ -38,6 +43,7 @@ export function backupVerifyCommand(launcher: Launcher): Command {
 }
 
 async function verify(context: CommandContext, selector: string | undefined, flags: Flags): Promise<void> {
+  refuseSelection(flags)
   const { output, signal } = context
   const repository = await openOwnRepository(context)
   const [{ verifyBackup }, { describeVerification, unreadableBackup }] = await Promise.all([
@@ -82,23 +88,25 @@ async function choose(
   return { heads: readableHeads(entries), damaged }
 }
 
+/** One that was not named is the latest: all of them could not equal one server. */
 async function compare(context: CommandContext, selector: string, url: string, flags: Flags): Promise<void> {
   if (flags.sample !== undefined) throw new UsageError('--sample and --against exclude each other')
-  const { output, settings, signal } = context
   const repository = await openOwnRepository(context)
-  const [{ resolveBackup }, { compareWithServer }, { describeServerComparison }] = await Promise.all([
+  const [{ resolveBackup }, { compareWithServer }] = await Promise.all([
     import('../backup/resolve-backup.js'),
-    import('../backup/compare-with-server.js'),
-    import('./describe-comparison.js'),
+    import('./backup-verify-against.js'),
   ])
   const head = await resolveBackup(repository, selector, {
     series: chosenSeries(context, flags.series),
-    signal,
+    collections: flags.collection,
+    signal: context.signal,
   })
-  const api = await context.openServer(url)
-  api.transport.useBatchRetries()
-  const concurrency = settings.value(catalogue.concurrency)
-  const result = await compareWithServer({ repository, head, api, progress: output, signal, concurrency })
-  context.finish(result.exitCode)
-  output.result({ repository: repository.store.displayUrl, ...result }, describeServerComparison)
+  await compareWithServer(context, { repository, head, url, flags })
+}
+
+/** Checksums concern the whole backup. */
+function refuseSelection(flags: Flags): void {
+  const given = [flags.collection, flags.exclude, flags.rename, flags.targetTenant, flags.targetDatabase]
+  if (given.every((flag) => flag === undefined)) return
+  throw new UsageError('--collection, --exclude, --rename and --target-… go with --against only')
 }

@@ -131,7 +131,7 @@ test('a long result reaches a slow reader whole', () => {
 describe('a container', () => {
   const bare = { PATH: process.env['PATH'] ?? '' }
 
-  test('without HOME and without a terminal: an audit line that has no place is a warning', async () => {
+  test('without HOME and without a terminal', async () => {
     const { ended } = start(['repo', 'init', '--repo', path.join(folder, 'bare')], {
       ...bare,
       TMPDIR: folder,
@@ -141,27 +141,28 @@ describe('a container', () => {
     expect(stdout).toContain('created repository')
   })
 
-  const canSetUser = process.getuid?.() === 0 && spawnSync('setpriv', ['--version']).status === 0
-  const withSetpriv = canSetUser ? test : test.skip
+  const root = path.resolve(import.meta.dirname, '../..')
+  // The stranger must be able to read the program; in a private home folder nobody but the owner is.
+  const canBeStranger =
+    process.getuid?.() === 0 &&
+    asStranger([process.execPath, '-e', `fs.accessSync(${JSON.stringify(root)})`]).status === 0
+  const withStranger = canBeStranger ? test : test.skip
 
-  withSetpriv('with a user id that nobody knows (needs root and setpriv)', async () => {
+  withStranger('with a user id that nobody knows (needs root and setpriv)', async () => {
     const mine = path.join(folder, 'mine')
     await mkdir(mine)
     await chmod(mine, 0o777)
-    // The launcher itself must be readable by that user; where it is not, this proves nothing.
-    const probe = asStranger(['--version'], bare)
-    if (probe.status !== 0 && probe.stderr.includes('EACCES')) return
-    const { status, stdout, stderr } = asStranger(
-      ['repo', 'init', '--json', '--repo', path.join(mine, 'backups'), '--temp-dir', mine],
-      bare,
-    )
+    const args = ['repo', 'init', '--json', '--repo', path.join(mine, 'backups'), '--temp-dir', mine]
+    const { status, stdout, stderr } = asStranger([process.execPath, cli, ...args])
     expect([status, stderr]).toEqual([0, ''])
     expect(JSON.parse(stdout)).toMatchObject({ created: true })
   })
 
-  function asStranger(args: readonly string[], env: NodeJS.ProcessEnv) {
-    const command = ['--reuid=54321', '--regid=54321', '--clear-groups', process.execPath, cli, ...args]
-    return spawnSync('setpriv', command, { env, cwd: folder, encoding: 'utf8' })
+  function asStranger(command: readonly string[]) {
+    return spawnSync('setpriv', ['--reuid=54321', '--regid=54321', '--clear-groups', ...command], {
+      env: bare,
+      encoding: 'utf8',
+    })
   }
 
   const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0
