@@ -121,9 +121,13 @@ describe('one flipped bit', () => {
 })
 
 describe('an object that is', () => {
-  async function largestObject(): Promise<string> {
+  async function bySize(): Promise<string[]> {
     const sizes = await Promise.all((await store.keys('objects/')).map((key) => store.stat(key)))
-    return sizes.sort((a, b) => b.size - a.size)[0]?.key ?? ''
+    return sizes.sort((a, b) => b.size - a.size).map(({ key }) => key)
+  }
+
+  async function largestObject(): Promise<string> {
+    return (await bySize())[0] ?? ''
   }
 
   test('missing is named, with the collections that need it', async () => {
@@ -154,16 +158,14 @@ describe('an object that is', () => {
   })
 
   test('swapped with another is found, and the other is named', async () => {
-    const [a = '', b = ''] = await store.keys('objects/')
+    const [a = '', b = ''] = await bySize()
     const { bytes: bytesOfA } = await store.get(a)
     const { bytes: bytesOfB } = await store.get(b)
     await store.put(a, bytesOfB)
     await store.put(b, bytesOfA)
     const { problems } = await verify()
-    expect(problems.map(({ key, code }) => [key, code]).sort()).toEqual([
-      [a, 'OBJECT_SWAPPED'],
-      [b, 'OBJECT_SWAPPED'],
-    ])
+    expect(problems.map(({ key }) => key).sort()).toEqual([a, b].sort())
+    expect(problems.map(({ code }) => code)).toEqual(['OBJECT_SWAPPED', 'OBJECT_SWAPPED'])
     expect(problems.find(({ key }) => key === a)?.message).toContain(b)
   })
 

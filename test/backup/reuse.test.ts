@@ -17,7 +17,7 @@ import {
 } from '../helpers/backups.js'
 import { FaultyStore, withFlippedBit } from '../helpers/faulty-store.js'
 
-const large = collectionOf('large', [numberedBatch(6000, 400, 'l')])
+const large = collectionOf('large', [numberedBatch(2000, 1200, 'l')])
 const small = collectionOf('small', [numberedBatch(40, 4, 's')])
 
 async function setUp() {
@@ -56,7 +56,7 @@ describe('a backup of records that an earlier one has', () => {
     const [whole] = large.batches
     if (whole === undefined) throw new Error('no batch')
     const source = sourceOf(
-      collectionOf('large', [without(whole, 100), numberedBatch(10, 400, 'new')]),
+      collectionOf('large', [without(whole, 100), numberedBatch(10, 1200, 'new')]),
       small,
     )
     const { head, unchangedCollections } = await next(source)

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto'
+
 import type { BackupJob } from '../../src/backup/backup-job.js'
 import { initRepository, type Repository } from '../../src/backup/repository.js'
 import { silentProgress, type Progress, type Warning } from '../../src/core/progress.js'
@@ -43,7 +45,7 @@ export function numberedBatch(rows: number, dimension = 3, prefix = 'r'): Record
   return {
     ids: numbers.map((row) => `${prefix}${row}`),
     dimension,
-    embeddings: Float32Array.from({ length: rows * dimension }, (_, at) => Math.sin(at + rows)),
+    embeddings: noise(rows * dimension, rows),
     missingEmbeddings: [],
     documents: numbers.map((row) => (row % 5 === 0 ? null : `document ${row} of ${prefix}`)),
     uris: numbers.map((row) => (row % 7 === 0 ? `https://example.com/${row}` : null)),
@@ -57,6 +59,12 @@ export function numberedBatch(rows: number, dimension = 3, prefix = 'r'): Record
           ]),
     ),
   }
+}
+
+function noise(length: number, seed: number): Float32Array {
+  const floats = new Float32Array(length)
+  for (let at = 0; at < length; at++) floats[at] = Math.imul(at + seed, 0x9e3779b1) / 2 ** 31
+  return floats
 }
 
 export function collectionOf(
@@ -93,7 +101,7 @@ export async function readEverything(source: RecordSource) {
   return collections
 }
 
-/** The columns of consecutive batches as plain values; float32 as its bits, so that -0 and NaN count. */
+/** The columns of consecutive batches as plain values; float32 by its bits, so that -0 and NaN count. */
 function joined(batches: readonly RecordBatch[]) {
   const rows = batches.flatMap((batch) => batch.ids.map((_, row) => ({ batch, row })))
   return {
@@ -105,7 +113,7 @@ function joined(batches: readonly RecordBatch[]) {
     vectors: rows.map(({ batch, row }) => {
       const { dimension } = batch
       const floats = batch.embeddings.slice(row * dimension, (row + 1) * dimension)
-      return Buffer.from(floats.buffer).toString('hex')
+      return hash('sha256', floats)
     }),
   }
 }
