@@ -53,7 +53,7 @@ async function peakOf(args, folder) {
     CHROMA_OPS_CACHE_DIR: join(folder, 'cache'),
   }
   const started = performance.now()
-  const child = spawn(process.execPath, ['--import', peakMemory, cli, ...args], {
+  const child = spawn(process.execPath, ['--import', peakMemory, cli, ...args, '--quiet'], {
     env,
     stdio: ['ignore', 'ignore', 'inherit'],
   })

@@ -18,6 +18,8 @@ import { readOptions } from './options.mjs'
 import { createCollection, RawClient } from './raw-http.mjs'
 import { Report } from './report.mjs'
 
+// The SDK for S3 announces the end of its support for Node 20 on stderr.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
 const cacheDir = fileURLToPath(new URL('../node_modules/.cache/chroma-ops', import.meta.url))
 const options = readOptions(process.argv.slice(2))
 const report = new Report()
