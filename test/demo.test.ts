@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 
 import { builtCli } from './helpers/built-cli.js'
 
 const root = path.resolve(import.meta.dirname, '..')
 let folder: string
+
+jest.setTimeout(180_000)
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-test-demo-'))
