@@ -18,4 +18,5 @@ export default {
   // Two: a real Chroma server runs beside most suites.
   maxWorkers: 2,
   testTimeout: 60_000,
+  reporters: ['default', '<rootDir>/test/helpers/totals-reporter.js'],
 }
