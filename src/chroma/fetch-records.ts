@@ -3,7 +3,7 @@ import { concatBatches } from '../core/concat-batches.js'
 import type { CollectionDefinition, RecordBatch } from '../core/records.js'
 import type { ChromaApi, Include } from './api.js'
 import type { FindingCode } from './catalogue.js'
-import { ChromaError, ChromaServerError, PayloadTooLargeError } from './errors.js'
+import { ChromaError, PayloadTooLargeError } from './errors.js'
 
 const COLUMNS: readonly Include[] = ['embeddings', 'documents', 'metadatas', 'uris']
 const COLUMNS_WITHOUT_VECTORS: readonly Include[] = ['documents', 'metadatas', 'uris']
@@ -20,8 +20,9 @@ const INDEX_UNREADABLE: readonly (FindingCode | null)[] = [
 
 /**
  * Fetches the records of one collection by id. What is too much for one answer is asked for in halves.
- * Where vectors are lost, the halves lead to the very records: those come without a vector, and are never
- * left out.
+ * Records whose vectors are lost come without them, and are never left out: a server that lacks one vector
+ * refuses the whole request and does not say which, so smaller groups are tried until each record has
+ * either been delivered or been refused alone.
  */
 export class RecordFetcher {
   readonly #api: ChromaApi
@@ -29,6 +30,8 @@ export class RecordFetcher {
   readonly #onAnswer: (answer: { readonly records: number; readonly bytes: number }) => void
   /** More ids at once were too much for the server. */
   #mostIds = Infinity
+  /** Ids to try at once where vectors are lost: one where most are, many where few are. */
+  #group = 250
 
   constructor(
     api: ChromaApi,
@@ -48,8 +51,7 @@ export class RecordFetcher {
   /** The records in the order of `ids`; those that are not there are left out. */
   async fetch(ids: readonly string[], signal?: AbortSignal): Promise<RecordBatch> {
     const batch = await this.#fetch(ids, signal)
-    const whole = concatBatches([batch], this.#collection.dimension ?? 0)
-    return inOrder(whole, ids)
+    return inOrder(this.#concat([batch]), ids)
   }
 
   async #fetch(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
@@ -57,15 +59,14 @@ export class RecordFetcher {
     try {
       return await this.#get(ids, COLUMNS, signal)
     } catch (error) {
-      if (!(error instanceof ChromaError)) throw error
-      if (error instanceof PayloadTooLargeError && ids.length > 1) {
+      const problem = problemIn(error)
+      if (problem === 'too-much' && ids.length > 1) {
         this.#mostIds = Math.ceil(ids.length / 2)
         return this.#halves(ids, signal)
       }
-      if (INDEX_UNREADABLE.includes(error.finding)) return this.#withoutVectors(ids, signal)
-      if (!VECTORS_MISSING.includes(error.finding)) throw error
-      if (ids.length === 1 || !(await this.#hasAnyVector(signal))) return this.#withoutVectors(ids, signal)
-      return this.#halves(ids, signal)
+      if (problem === 'no-index') return this.#withoutVectors(ids, signal)
+      if (problem === 'vectors-missing') return this.#separately(ids, signal)
+      throw error
     }
   }
 
@@ -73,7 +74,30 @@ export class RecordFetcher {
     const middle = Math.ceil(ids.length / 2)
     const first = await this.#fetch(ids.slice(0, middle), signal)
     const second = await this.#fetch(ids.slice(middle), signal)
-    return concatBatches([first, second], this.#collection.dimension ?? 0)
+    return this.#concat([first, second])
+  }
+
+  async #separately(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
+    const whole: RecordBatch[] = []
+    const lost: string[] = []
+    for (let at = 0; at < ids.length;) {
+      const group = ids.slice(at, at + this.#group)
+      try {
+        whole.push(await this.#get(group, COLUMNS, signal))
+        at += group.length
+        this.#group = 2 * group.length
+      } catch (error) {
+        const problem = problemIn(error)
+        if (problem !== 'vectors-missing' && problem !== 'too-much') throw error
+        if (problem === 'too-much' && group.length === 1) throw error
+        this.#group = Math.max(1, group.length >> 2)
+        if (group.length > 1) continue
+        lost.push(...group)
+        at++
+      }
+    }
+    if (lost.length > 0) whole.push(await this.#withoutVectors(lost, signal))
+    return this.#concat(whole)
   }
 
   async #withoutVectors(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
@@ -91,19 +115,16 @@ export class RecordFetcher {
     return batch
   }
 
-  /** An index without any vector finds nothing; then there is no need to ask for each record in turn. */
-  async #hasAnyVector(signal: AbortSignal | undefined): Promise<boolean> {
-    const { dimension } = this.#collection
-    if (dimension === null) return true
-    const query = { vector: new Float32Array(dimension).fill(1), limit: 1, withVectors: false }
-    try {
-      return (await this.#api.query(this.#collection, query, signal)).length > 0
-    } catch (error) {
-      // A damaged index may refuse this, too; then each record tells for itself.
-      if (error instanceof ChromaServerError) return true
-      throw error
-    }
+  #concat(batches: readonly RecordBatch[]): RecordBatch {
+    return concatBatches(batches, this.#collection.dimension ?? 0)
   }
+}
+
+function problemIn(error: unknown): 'too-much' | 'no-index' | 'vectors-missing' | null {
+  if (error instanceof PayloadTooLargeError) return 'too-much'
+  if (!(error instanceof ChromaError)) return null
+  if (INDEX_UNREADABLE.includes(error.finding)) return 'no-index'
+  return VECTORS_MISSING.includes(error.finding) ? 'vectors-missing' : null
 }
 
 /** Records that were deleted and added again come last in the answer. */

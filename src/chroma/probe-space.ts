@@ -27,6 +27,7 @@ export async function probeSpace(
     )
     for (let at = 0; dimension > 0 && at < embeddings.length; at += dimension) {
       const stored = embeddings.subarray(at, at + dimension)
+      if (stored.every((value) => value === 0)) continue
       for (const stretch of STRETCHES) {
         const space = await probeWith(
           api,
@@ -70,6 +71,7 @@ async function probeWith(
   const [hit] = await api.query(collection, { vector, limit: 1, withVectors: true }, signal)
   if (hit?.vector?.length !== vector.length || hit.distance === null) return null
   const { distance, vector: found } = hit
+  if (found.every((value) => value === 0)) return null
   const fits = SPACES.filter((space) => isClose(distanceIn(space, vector, found), distance))
   const [only] = fits
   return fits.length === 1 ? (only ?? null) : null

@@ -1,11 +1,14 @@
 import type { RecordBatch } from './records.js'
 
 /**
- * The records of several batches as one, in the order of the batches. Vectors of dimension 0 (nothing but
- * missing ones) count as missing vectors of the others' dimension, at least `dimension`.
+ * The records of several batches as one, in the order of the batches. A batch of dimension 0 (nothing but
+ * missing vectors) takes the dimension of the others, or `dimension` when there is none. Throws a RangeError
+ * when the others differ.
  */
 export function concatBatches(batches: readonly RecordBatch[], dimension = 0): RecordBatch {
-  const width = batches.reduce((widest, batch) => Math.max(widest, batch.dimension), dimension)
+  const dimensions = new Set(batches.flatMap((batch) => (batch.dimension === 0 ? [] : [batch.dimension])))
+  if (dimensions.size > 1) throw new RangeError(`vectors of ${[...dimensions].join(' and ')} numbers`)
+  const [width = dimension] = dimensions
   const [only] = batches
   if (batches.length === 1 && only?.dimension === width) return only
   const rows = batches.reduce((sum, { ids }) => sum + ids.length, 0)

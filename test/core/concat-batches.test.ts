@@ -29,4 +29,10 @@ describe('concatBatches', () => {
     )
     expect(concatBatches([lost], 2).embeddings).toEqual(Float32Array.of(0, 0))
   })
+
+  test('vectors of different dimensions are not mixed, and none is cut or filled up', () => {
+    const [short, long] = [batchOf([{ id: 'a', embedding: [1] }]), batchOf([{ id: 'b', embedding: [1, 2] }])]
+    expect(() => concatBatches([short, long])).toThrow(RangeError)
+    expectSameRecords(concatBatches([short], 2), short)
+  })
 })
