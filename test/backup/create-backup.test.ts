@@ -8,7 +8,7 @@ import { resolveBackup } from '../../src/backup/resolve-backup.js'
 import { verifyBackup } from '../../src/backup/verify-backup.js'
 import { AbortedError, IntegrityError } from '../../src/core/errors.js'
 import { silentProgress } from '../../src/core/progress.js'
-import { StoreUnreachableError } from '../../src/storage/blob-store.js'
+import { StoreFullError, StoreUnreachableError } from '../../src/storage/blob-store.js'
 import {
   collectionOf,
   FIRST_NIGHT,
@@ -147,6 +147,20 @@ describe('when it fails', () => {
     expect(await store.keys('backups/')).toEqual([])
   })
 
+  test('a full disk ends the reading of the source', async () => {
+    const { store, repository } = await setUp()
+    const names = Array.from({ length: 20 }, (_, number) => `wide-${10 + number}`)
+    const batch = numberedBatch(1, 550_000, 'w')
+    const source = new FaultySource(names.map((name) => collectionOf(name, [batch])))
+    const opened = new Set<string>()
+    source.beforeOpen = ({ name }) => opened.add(name)
+    store.beforePut = (key) => {
+      if (key.startsWith('objects/')) throw new StoreFullError('no space left')
+    }
+    await expect(createBackup(jobOf(repository, source))).rejects.toMatchObject({ code: 'STORE_FULL' })
+    expect(opened.size).toBeLessThan(15)
+  })
+
   test('a bug is not taken for a damaged collection', async () => {
     const { repository } = await setUp()
     const source = new FaultySource([docs], { docs: new TypeError('undefined is not a function') })
@@ -201,6 +215,15 @@ describe('a partial backup', () => {
     expect(lost?.missing).toEqual([true, true, true, false, false, false, false, true, false, false])
     const report = await verifyBackup({ repository, head, depth: 'records', progress: silentProgress })
     expect(report.status).toBe('ok')
+  })
+
+  test('knows lost vectors in every row group', async () => {
+    const { repository } = await setUp()
+    // So wide that each row is a row group.
+    const batch = { ...numberedBatch(4, 550_000, 'w'), missingEmbeddings: [1, 3] }
+    const { head } = await createBackup(jobOf(repository, sourceOf(collectionOf('lost', [batch]))))
+    const [lost] = await readEverything(new BackupSource(repository, head))
+    expect(lost?.missing).toEqual([false, true, false, true])
   })
 
   test('a collection whose vectors are all lost keeps its dimension', async () => {
