@@ -1,6 +1,8 @@
 import type { ProxyOptions, TransportStats } from '../chroma/transport.js'
-import type { Environment } from '../config/settings.js'
+import { catalogue } from '../config/catalogue.js'
+import type { Environment, Settings } from '../config/settings.js'
 import type { RetryEvent } from '../core/retry.js'
+import type { RetryPolicy } from '../core/retry-policy.js'
 import { duration, grouped, plural, shortBytes } from '../output/format.js'
 
 /** As curl reads them; upper case HTTP_PROXY does not count where a web server may have set it. */
@@ -11,6 +13,28 @@ export function proxyOptions(environment: Environment): ProxyOptions {
     httpProxy: plainProxy ?? environment['http_proxy'],
     noProxy: environment['NO_PROXY'] ?? environment['no_proxy'],
   }
+}
+
+/** Changes to the retry policies: only what was set on purpose. */
+export function retryChanges(settings: Settings): Partial<RetryPolicy> {
+  const jitter = settings.value(catalogue.retryJitter)
+  return {
+    ...given({
+      maxRetries: settings.value(catalogue.maxRetries),
+      baseDelayMs: settings.value(catalogue.retryBaseDelay),
+      maxDelayMs: settings.value(catalogue.retryMaxDelay),
+      factor: settings.value(catalogue.retryFactor),
+    }),
+    ...(jitter !== null && { jitter }),
+  }
+}
+
+/** Only what was set, so that the defaults stay where they belong. */
+export function given<T>(values: Readonly<Record<string, T | null>>): Record<string, T> {
+  const entries = Object.entries(values).flatMap(([name, value]): [string, T][] =>
+    value === null ? [] : [[name, value]],
+  )
+  return Object.fromEntries(entries)
 }
 
 /** Tells a person why nothing seems to happen. */

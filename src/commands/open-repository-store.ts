@@ -4,7 +4,7 @@ import { UsageError } from '../core/errors.js'
 import type { BlobStore } from '../storage/blob-store.js'
 import { openStore } from '../storage/open-store.js'
 import type { ContextParts } from './create-context.js'
-import { proxyOptions, retryText } from './network.js'
+import { proxyOptions, retryChanges, retryText } from './network.js'
 
 /** The store of `--repo`; contacts no service yet. */
 export async function openRepositoryStore({
@@ -29,6 +29,8 @@ export async function openRepositoryStore({
     },
     proxy: (endpoint) => proxyFor(endpoint, proxies),
     retry: {
+      firstContact: retryChanges(settings),
+      batch: retryChanges(settings),
       onRetry: (event) => {
         output.note(retryText(event))
       },

@@ -12,7 +12,7 @@ import type { Settings } from '../config/settings.js'
 import { serverUrlOf } from '../config/values.js'
 import { asError, UsageError } from '../core/errors.js'
 import type { ContextParts } from './create-context.js'
-import { proxyOptions, retryText } from './network.js'
+import { given, proxyOptions, retryChanges, retryText } from './network.js'
 
 const CLOUD_URL = 'https://api.trychroma.com'
 
@@ -41,8 +41,12 @@ export async function serverOptions(
   const url = named === undefined ? serverUrl(settings) : serverUrlOf(named)
   const headers = await resolveHeaders({ settings, environment: host.environment, signal })
   for (const header of Object.values(headers)) output.hide(header.replace(/^Bearer /, ''))
-  const { password } = new URL(url)
-  if (password !== '') output.hide(decodeURIComponent(password))
+  const { username, password } = new URL(url)
+  if (password !== '') {
+    const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+    output.hide(decodeURIComponent(password))
+    output.hide(Buffer.from(pair).toString('base64'))
+  }
   return {
     url,
     headers,
@@ -55,15 +59,7 @@ export async function serverOptions(
       idleTimeoutMs: settings.value(catalogue.poolIdleTimeout),
       healthCheckAfterMs: settings.value(catalogue.poolHealthCheckAfter),
     }),
-    retry: {
-      ...given({
-        maxRetries: settings.value(catalogue.maxRetries),
-        baseDelayMs: settings.value(catalogue.retryBaseDelay),
-        maxDelayMs: settings.value(catalogue.retryMaxDelay),
-        factor: settings.value(catalogue.retryFactor),
-      }),
-      ...given({ jitter: settings.value(catalogue.retryJitter) }),
-    },
+    retry: retryChanges(settings),
     connectTimeoutMs: settings.value(catalogue.connectTimeout),
     requestTimeoutMs: settings.value(catalogue.requestTimeout),
     signal,
@@ -71,14 +67,6 @@ export async function serverOptions(
       output.note(retryText(event))
     },
   }
-}
-
-/** Only what was set, so that the defaults stay where they belong. */
-function given<T>(values: Readonly<Record<string, T | null>>): Record<string, T> {
-  const entries = Object.entries(values).flatMap(([name, value]): [string, T][] =>
-    value === null ? [] : [[name, value]],
-  )
-  return Object.fromEntries(entries)
 }
 
 async function tlsOptions(settings: Settings): Promise<TlsOptions> {

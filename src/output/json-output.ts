@@ -46,9 +46,7 @@ export class JsonOutput implements Output {
 
   failure(error: unknown): void {
     this.#messages.close()
-    const { code, message, hint, exitCode } = failureOf(error)
-    const masked = hint === null ? null : this.#hidden.mask(hint)
-    this.#document = { error: { code, message: this.#hidden.mask(message), hint: masked, exitCode } }
+    this.#document = { error: failureOf(error) }
     // The document has everything but the stack, which belongs to whoever mends the bug.
     if (stackOf(error) !== undefined) this.#messages.failure(error)
   }
@@ -61,7 +59,7 @@ export class JsonOutput implements Output {
   async end(): Promise<void> {
     this.#messages.close()
     if (this.#document !== undefined) {
-      this.#stdout.write(`${jsonText(this.#document, this.#indent)}\n`)
+      this.#stdout.write(`${this.#hidden.mask(jsonText(this.#document, this.#indent))}\n`)
       this.#document = undefined
     }
     await this.#stdout.end()

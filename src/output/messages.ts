@@ -20,16 +20,18 @@ export interface ProgressView {
   close(): void
 }
 
-/** Texts that must not appear in any message. */
+/** Texts that must not appear in any output. */
 export class HiddenTexts {
-  readonly #texts: string[] = []
+  readonly #texts = new Set<string>()
 
   add(secret: string): void {
     // A shorter text is no secret worth the name, and would blot out ordinary words.
-    if (secret.length >= 6) this.#texts.push(secret)
+    if (secret.length < 6) return
+    this.#texts.add(secret)
+    this.#texts.add(JSON.stringify(secret).slice(1, -1))
   }
 
-  mask(message: string): string {
-    return this.#texts.reduce((masked, secret) => masked.replaceAll(secret, '***'), message)
+  mask(text: string): string {
+    return [...this.#texts].reduce((masked, secret) => masked.replaceAll(secret, '***'), text)
   }
 }

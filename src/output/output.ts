@@ -24,7 +24,7 @@ export interface Output extends Progress {
   detail(message: string): void
   /** The command failed; the exit code is the caller's business. */
   failure(error: unknown): void
-  /** From now on this text is masked wherever it would appear in a message. */
+  /** From now on this text is masked wherever it would appear. */
   hide(secret: string): void
   /** Everything is written; rejects if stdout could not take it. A reader that left early is no error. */
   end(): Promise<void>

@@ -8,7 +8,9 @@ import { ProgressTracker, type TaskState } from './progress-tracker.js'
 
 /** More bars than this would push each other off the screen. */
 const MOST_BARS = 8
-const NAME_WIDTH = 34
+/** Bar, share and figures at their longest. */
+const OTHER_COLUMNS = 98
+const NAME_COLUMNS = { least: 16, most: 40 }
 
 /** One bar for each task that is under way, on a terminal. */
 export class ProgressBars implements ProgressView {
@@ -24,15 +26,16 @@ export class ProgressBars implements ProgressView {
 
   update(event: ProgressEvent): void {
     const state = this.#tracker.apply(event)
+    const width = this.#nameWidth()
     const bar = this.#bars.get(event.task)
     if (state === undefined) {
       this.#remove(event.task)
     } else if (bar !== undefined) {
       bar.setTotal(totalOf(state))
-      bar.update(state.done, payloadOf(state))
+      bar.update(state.done, payloadOf(state, width))
     } else if (this.#bars.size < MOST_BARS) {
       this.#screen ??= this.#open()
-      this.#bars.set(event.task, this.#screen.create(totalOf(state), state.done, payloadOf(state)))
+      this.#bars.set(event.task, this.#screen.create(totalOf(state), state.done, payloadOf(state, width)))
     }
   }
 
@@ -56,6 +59,12 @@ export class ProgressBars implements ProgressView {
     this.#screen?.remove(bar)
   }
 
+  /** What the terminal leaves; it may have been resized. */
+  #nameWidth(): number {
+    const left = (this.#stream.columns ?? 80) - OTHER_COLUMNS
+    return Math.min(NAME_COLUMNS.most, Math.max(NAME_COLUMNS.least, left))
+  }
+
   #open(): MultiBar {
     const screen = new MultiBar({
       stream: this.#stream,
@@ -72,7 +81,8 @@ export class ProgressBars implements ProgressView {
     })
     // Rates fall and remaining times grow while nothing arrives; that is what a person looks at.
     screen.on('update-pre', () => {
-      for (const state of this.#tracker.active()) this.#bars.get(state.task)?.update(payloadOf(state))
+      const width = this.#nameWidth()
+      for (const state of this.#tracker.active()) this.#bars.get(state.task)?.update(payloadOf(state, width))
     })
     return screen
   }
@@ -82,11 +92,13 @@ function totalOf({ total, done }: TaskState): number {
   return total ?? Math.max(done, 1)
 }
 
-function payloadOf(state: TaskState): object {
-  return { name: nameOf(state), figures: progressText(state) }
+function payloadOf(state: TaskState, width: number): object {
+  return { name: nameOf(state, width), figures: progressText(state) }
 }
 
-function nameOf({ phase, task }: TaskState): string {
-  const name = `${phaseText[phase]} ${task}`
-  return name.length <= NAME_WIDTH ? name.padEnd(NAME_WIDTH) : `…${name.slice(1 - NAME_WIDTH)}`
+/** The end of a long name says more than its beginning, which is the tenant. */
+function nameOf({ phase, task }: TaskState, width: number): string {
+  const verb = phaseText[phase]
+  const room = width - verb.length - 1
+  return `${verb} ${task.length <= room ? task : `…${task.slice(1 - room)}`}`.padEnd(width)
 }

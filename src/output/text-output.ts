@@ -1,6 +1,6 @@
 import type { ProgressEvent, Warning } from '../core/progress.js'
 import { harmless } from './format.js'
-import type { Messages } from './messages.js'
+import { HiddenTexts, type Messages } from './messages.js'
 import type { Describe, Output } from './output.js'
 import type { ResultStream } from './result-stream.js'
 import type { Style } from './style.js'
@@ -11,6 +11,7 @@ export class TextOutput implements Output {
   readonly #stdout: ResultStream
   readonly #messages: Messages
   readonly #style: Style
+  readonly #hidden = new HiddenTexts()
 
   constructor(stdout: ResultStream, messages: Messages, style: Style) {
     this.#stdout = stdout
@@ -25,7 +26,7 @@ export class TextOutput implements Output {
   result<T extends object>(result: T, describe: Describe<T>): void {
     // Bars may be on the same terminal.
     this.#messages.close()
-    this.#stdout.write(`${harmless(describe(result, this.#style))}\n`)
+    this.#stdout.write(`${this.#hidden.mask(harmless(describe(result, this.#style)))}\n`)
   }
 
   note(message: string): void {
@@ -50,6 +51,7 @@ export class TextOutput implements Output {
   }
 
   hide(secret: string): void {
+    this.#hidden.add(secret)
     this.#messages.hide(secret)
   }
 

@@ -105,9 +105,9 @@ test('--timeout ends the run with 18', async () => {
 })
 
 test('a reader that leaves early is no error', async () => {
-  const command = `"${process.execPath}" "${cli}" completion bash | head -c 1; echo " \${PIPESTATUS[0]}"`
+  const command = `"${process.execPath}" "${cli}" completion bash | true; echo "\${PIPESTATUS[0]}"`
   const { stdout, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8' })
-  expect([stdout, stderr]).toEqual(['# 0\n', ''])
+  expect([stdout, stderr]).toEqual(['0\n', ''])
 })
 
 test('a full disk behind stdout is an error', () => {

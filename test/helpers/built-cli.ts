@@ -17,7 +17,10 @@ const cache = path.join(root, 'node_modules', '.cache', 'chroma-ops-test')
 export async function builtCli(): Promise<string> {
   const sources = await sourceFiles()
   const folder = path.join(cache, await stateOf(sources))
-  if (!(await exists(folder))) await build(sources, folder)
+  if (!(await exists(folder))) {
+    await build(sources, folder)
+    await removeOld()
+  }
   return path.join(folder, 'bin', 'chroma-ops.js')
 }
 
@@ -31,6 +34,15 @@ async function stateOf(files: readonly string[]): Promise<string> {
   const hash = createHash('sha256')
   for (const file of files) hash.update(file).update(await readFile(path.join(root, file)))
   return hash.digest('hex').slice(0, 16)
+}
+
+/** Earlier states of the sources are of no use, but another run may just be at work on one. */
+async function removeOld(): Promise<void> {
+  const names = await readdir(cache)
+  for (const name of names) {
+    const folder = path.join(cache, name)
+    if (await isOlderThan(folder, 3_600_000)) await rm(folder, { recursive: true, force: true })
+  }
 }
 
 async function build(files: readonly string[], folder: string): Promise<void> {
@@ -61,9 +73,13 @@ async function build(files: readonly string[], folder: string): Promise<void> {
 }
 
 async function exists(folder: string): Promise<boolean> {
+  return isOlderThan(folder, Number.NEGATIVE_INFINITY)
+}
+
+/** False when it is not there. */
+async function isOlderThan(folder: string, milliseconds: number): Promise<boolean> {
   try {
-    await stat(folder)
-    return true
+    return Date.now() - (await stat(folder)).mtimeMs > milliseconds
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return false
     throw error
