@@ -17,27 +17,28 @@ export interface BatchDigests {
 
 export function digestBatch(batch: RecordBatch): BatchDigests {
   const rows = batch.ids.length
-  const payload = new Uint8Array(rows * DIGEST_BYTES)
-  const vectors = new Uint8Array(rows * DIGEST_BYTES)
+  const payload = Buffer.allocUnsafe(rows * DIGEST_BYTES)
+  const vectors = Buffer.allocUnsafe(rows * DIGEST_BYTES)
   const missing = new Set(batch.missingEmbeddings)
   const encoder = new Encoder()
   for (let row = 0; row < rows; row++) {
-    payload.set(payloadDigest(encoder, batch, row), row * DIGEST_BYTES)
-    vectors.set(vectorDigest(encoder, batch, row, missing.has(row)), row * DIGEST_BYTES)
+    encodePayload(encoder, batch, row)
+    encoder.digestTo(payload, row * DIGEST_BYTES)
+    encodeVector(encoder, batch, row, missing.has(row))
+    encoder.digestTo(vectors, row * DIGEST_BYTES)
   }
   return { payload, vectors }
 }
 
-function payloadDigest(encoder: Encoder, batch: RecordBatch, row: number): Uint8Array {
+function encodePayload(encoder: Encoder, batch: RecordBatch, row: number): void {
   encoder.reset()
   encoder.text(batch.ids[row] ?? '')
   encoder.optionalText(batch.documents[row] ?? null)
   encoder.optionalText(batch.uris[row] ?? null)
   encoder.metadata(batch.metadatas[row] ?? null)
-  return encoder.digest()
 }
 
-function vectorDigest(encoder: Encoder, batch: RecordBatch, row: number, missing: boolean): Uint8Array {
+function encodeVector(encoder: Encoder, batch: RecordBatch, row: number, missing: boolean): void {
   encoder.reset()
   encoder.text(batch.ids[row] ?? '')
   if (missing) {
@@ -46,7 +47,6 @@ function vectorDigest(encoder: Encoder, batch: RecordBatch, row: number, missing
     encoder.u8(1)
     encoder.floats(batch.embeddings.subarray(row * batch.dimension, (row + 1) * batch.dimension))
   }
-  return encoder.digest()
 }
 
 /**
@@ -91,8 +91,10 @@ class Encoder {
     this.#length = 0
   }
 
-  digest(): Uint8Array {
-    return hash('sha256', this.#bytes.subarray(0, this.#length), 'buffer').subarray(0, DIGEST_BYTES)
+  /** As a binary string on the way: a buffer for each digest costs as much as the hash itself. */
+  digestTo(target: Buffer, offset: number): void {
+    const digest = hash('sha256', this.#bytes.subarray(0, this.#length), 'binary')
+    target.write(digest, offset, DIGEST_BYTES, 'binary')
   }
 
   u8(value: number): void {
