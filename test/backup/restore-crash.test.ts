@@ -66,6 +66,25 @@ test('create without a journal: what the last request has finished is not known 
   })
 })
 
+test.each([false, true])('a swap that was cut in two is finished; dropOld: %s', async (dropOld) => {
+  await withApi(chroma().url, async (api) => {
+    const database = await freshDatabase(api)
+    await fillWithOld(api, database)
+    const old = (await collectionsOf(api, database)).get('second')
+    // Made, written, marked for the swap, the old one renamed: the next change is the last.
+    await crash({ mode: 'replace', journal: false, step: 4, when: 'before' }, database, ['second'])
+    expect((await collectionsOf(api, database)).has('second')).toBe(false)
+    const options = { targetDatabase: database, mode: 'replace', collections: ['second'], dropOld } as const
+    const [restored] = (await restoreBackup(restoreJob(backup, api, options))).collections
+    const found = await collectionsOf(api, database)
+    expect(found.get('second')?.id).toBe(restored?.id)
+    expect([...found.values()].filter(({ id }) => id === old?.id).map(({ name }) => name)).toEqual(
+      dropOld ? [] : [restored?.keptAs],
+    )
+    expect(restored?.written).toBe(0)
+  })
+})
+
 interface Crash {
   readonly mode: RestoreMode
   readonly journal: boolean
@@ -93,7 +112,11 @@ async function crashAndRerun(crashAt: Crash): Promise<boolean> {
 }
 
 /** Runs a restore through a proxy that dies at the given change; for the restore that is like a kill. */
-async function crash({ mode, journal, step, when }: Crash, database: string): Promise<boolean> {
+async function crash(
+  { mode, journal, step, when }: Crash,
+  database: string,
+  collections: readonly string[] = [],
+): Promise<boolean> {
   const line = { dead: false, changes: 0 }
   const proxy = await startFaultProxy({
     target: chroma().url,
@@ -106,7 +129,7 @@ async function crash({ mode, journal, step, when }: Crash, database: string): Pr
   })
   const transport = await connectTransport({ url: proxy.url, retry: { maxRetries: 0 } })
   try {
-    const options = { targetDatabase: database, mode }
+    const options = { targetDatabase: database, mode, collections }
     await restoreBackup(
       restoreJob(backup, new ChromaApi(transport), journal ? { ...options, stateDir } : options),
     )
