@@ -41,6 +41,12 @@ export function namesOf(json: JsonValue): string[] {
   })
 }
 
+/** Throws unless the answer is about what was asked: some proxies mix answers up. */
+export function expectName(json: JsonValue, name: string): void {
+  if (memberOf(json, 'name') !== name)
+    throw new ChromaGarbledAnswerError(`the answer is about something else than ${name}`)
+}
+
 export function arrayOf(json: JsonValue): readonly JsonValue[] {
   if (!isJsonArray(json)) throw new ChromaGarbledAnswerError('the answer is not an array')
   return json

@@ -1,13 +1,13 @@
 import { stringifyJson, type JsonValue } from '../core/json.js'
 import { metadataToJson } from '../core/metadata-json.js'
 import type { CollectionDefinition, CollectionName, RecordBatch } from '../core/records.js'
-import { arrayOf, decodeJson, integerOf } from './answers.js'
+import { integerOf } from './answers.js'
 import { collectionNamePath, collectionPath, collectionsPath, type CollectionRef } from './api-path.js'
 import { encodeRecords } from './codec/add-body.js'
 import { getBody, readGetAnswer, type GetRequest } from './codec/get-answer.js'
 import { readIdList } from './codec/id-list.js'
 import { queryBody, readQueryAnswer, type QueryHit, type VectorQuery } from './codec/query.js'
-import { definitionFromWire } from './definition.js'
+import { definitionOf, definitionsFromWire } from './definition.js'
 import { ChromaNotFoundError, CollectionNotFoundError } from './errors.js'
 import { allPages } from './pages.js'
 import { sendOnce } from './sent-once.js'
@@ -50,9 +50,8 @@ export class ChromaApi extends ServerApi {
   ): Promise<CollectionDefinition[]> {
     await this.getDatabase(tenant, database, signal)
     const path = collectionsPath({ tenant, database })
-    const get = async (page: string) => arrayOf(await this.getJson(`${path}?${page}`, signal))
     return allPages(
-      async (page) => (await get(page)).map(definitionFromWire),
+      (page) => this.getJson(`${path}?${page}`, definitionsFromWire, signal),
       ({ id }) => id,
     )
   }
@@ -74,9 +73,8 @@ export class ChromaApi extends ServerApi {
     collection: CollectionName,
     signal?: AbortSignal,
   ): Promise<CollectionDefinition | undefined> {
-    const request = { method: 'GET', path: collectionNamePath(collection), idempotent: true, signal } as const
     try {
-      return await this.transport.exchange(request, (body) => definitionFromWire(decodeJson(body)))
+      return await this.getJson(collectionNamePath(collection), definitionOf(collection), signal)
     } catch (error) {
       if (error instanceof ChromaNotFoundError) return undefined
       throw error
@@ -92,17 +90,15 @@ export class ChromaApi extends ServerApi {
     if (spec.metadata !== null) body.set('metadata', metadataToJson(spec.metadata))
     if (spec.schema !== null) body.set('schema', spec.schema)
     else if (spec.configuration !== null) body.set('configuration', spec.configuration)
+    const request = {
+      method: 'POST',
+      path: collectionsPath(spec),
+      body: stringifyJson(body),
+      idempotent: false,
+      signal,
+    } as const
     return sendOnce({
-      send: async () =>
-        definitionFromWire(
-          await this.exchangeJson({
-            method: 'POST',
-            path: collectionsPath(spec),
-            body: stringifyJson(body),
-            idempotent: false,
-            signal,
-          }),
-        ),
+      send: () => this.exchangeJson(request, definitionOf(spec)),
       // Nobody else writes into a collection that is being made: what is there and empty is ours.
       readBack: async () => {
         const found = await this.findCollection(spec, signal)
@@ -156,9 +152,8 @@ export class ChromaApi extends ServerApi {
   }
 
   async count(collection: CollectionRef, signal?: AbortSignal): Promise<number> {
-    return this.#known(collection, async () =>
-      Number(integerOf(await this.getJson(`${collectionPath(collection)}/count`, signal))),
-    )
+    const read = (answer: JsonValue) => Number(integerOf(answer))
+    return this.#known(collection, () => this.getJson(`${collectionPath(collection)}/count`, read, signal))
   }
 
   /**

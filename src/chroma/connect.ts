@@ -78,7 +78,8 @@ function unwrapped(error: unknown): unknown {
   if (!(error instanceof RetryExhausted) || !(error.lastError instanceof ChromaUnavailableError)) return error
   const { lastError, attempts } = error
   const { status, finding, hint } = lastError
-  return new ChromaUnavailableError(`${lastError.message} (${attempts} attempts)`, {
+  const tries = attempts === 1 ? '' : ` (${attempts} attempts)`
+  return new ChromaUnavailableError(`${lastError.message}${tries}`, {
     status,
     hint,
     cause: error,

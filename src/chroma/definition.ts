@@ -1,6 +1,7 @@
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '../core/json.js'
 import { metadataFromJson, metadataToJson } from '../core/metadata-json.js'
-import type { CollectionDefinition } from '../core/records.js'
+import type { CollectionDefinition, CollectionName } from '../core/records.js'
+import { expectName } from './answers.js'
 import { ChromaGarbledAnswerError } from './errors.js'
 
 /** A collection as `GET …/collections` describes it. Throws {@link ChromaGarbledAnswerError}. */
@@ -19,6 +20,14 @@ export function definitionFromWire(json: JsonValue): CollectionDefinition {
     configuration: object.get('configuration_json') ?? null,
     schema: object.get('schema') ?? null,
     dimension: dimension === null ? null : Number(dimension),
+  }
+}
+
+/** Reads the definition of one collection; that of another one is a garbled answer. */
+export function definitionOf({ name }: CollectionName): (json: JsonValue) => CollectionDefinition {
+  return (json) => {
+    expectName(json, name)
+    return definitionFromWire(json)
   }
 }
 

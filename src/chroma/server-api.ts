@@ -1,5 +1,5 @@
 import type { JsonValue } from '../core/json.js'
-import { flagMember, decodeJson, integerMember, namesOf } from './answers.js'
+import { decodeJson, expectName, flagMember, integerMember, namesOf } from './answers.js'
 import { apiRoot, databasePath, tenantPath } from './api-path.js'
 import {
   ChromaConflictError,
@@ -30,24 +30,25 @@ export class ServerApi {
 
   /** The server's clock in nanoseconds. Says nothing about whether data can be read. */
   async heartbeat(signal?: AbortSignal): Promise<bigint> {
-    return integerMember(await this.getJson(`${apiRoot}/heartbeat`, signal), 'nanosecond heartbeat')
+    const read = (answer: JsonValue) => integerMember(answer, 'nanosecond heartbeat')
+    return this.getJson(`${apiRoot}/heartbeat`, read, signal)
   }
 
   /** What the server thinks of itself; a single node always answers true. */
   async healthcheck(signal?: AbortSignal): Promise<{ executorReady: boolean; logClientReady: boolean }> {
-    const answer = await this.getJson(`${apiRoot}/healthcheck`, signal)
-    return {
+    const read = (answer: JsonValue) => ({
       executorReady: flagMember(answer, 'is_executor_ready'),
       logClientReady: flagMember(answer, 'is_log_client_ready'),
-    }
+    })
+    return this.getJson(`${apiRoot}/healthcheck`, read, signal)
   }
 
   async preFlight(signal?: AbortSignal): Promise<PreFlight> {
-    const answer = await this.getJson(`${apiRoot}/pre-flight-checks`, signal)
-    return {
+    const read = (answer: JsonValue) => ({
       maxBatchSize: Number(integerMember(answer, 'max_batch_size')),
       base64: flagMember(answer, 'supports_base64_encoding'),
-    }
+    })
+    return this.getJson(`${apiRoot}/pre-flight-checks`, read, signal)
   }
 
   /** Which release this may be and what it can do, and how that was found out. Asked once. */
@@ -63,7 +64,7 @@ export class ServerApi {
   /** Rejects with {@link TenantNotFoundError}. Tenants cannot be listed. */
   async getTenant(tenant: string, signal?: AbortSignal): Promise<void> {
     try {
-      await this.getJson(tenantPath(tenant), signal)
+      await this.getJson(tenantPath(tenant), (answer) => expectName(answer, tenant), signal)
     } catch (error) {
       if (!(error instanceof ChromaNotFoundError)) throw error
       throw new TenantNotFoundError([tenant], [], error)
@@ -80,7 +81,7 @@ export class ServerApi {
     await this.getTenant(tenant, signal)
     const path = `${tenantPath(tenant)}/databases`
     const names = await allPages(
-      async (page) => namesOf(await this.getJson(`${path}?${page}`, signal)),
+      (page) => this.getJson(`${path}?${page}`, namesOf, signal),
       (name) => name,
     )
     return names.sort()
@@ -89,7 +90,7 @@ export class ServerApi {
   /** Rejects with {@link DatabaseNotFoundError}, which names those that are there. */
   async getDatabase(tenant: string, database: string, signal?: AbortSignal): Promise<void> {
     try {
-      await this.getJson(databasePath(tenant, database), signal)
+      await this.getJson(databasePath(tenant, database), (answer) => expectName(answer, database), signal)
     } catch (error) {
       if (!(error instanceof ChromaNotFoundError)) throw error
       throw new DatabaseNotFoundError([database], await this.listDatabases(tenant, signal), error)
@@ -103,12 +104,17 @@ export class ServerApi {
     await this.#createNamed(`${tenantPath(tenant)}/databases`, database, signal)
   }
 
-  protected async getJson(path: string, signal: AbortSignal | undefined): Promise<JsonValue> {
-    return this.exchangeJson({ method: 'GET', path, idempotent: true, signal })
+  /** What `read` makes of the answer; one that it refuses as garbled is asked for again. */
+  protected async getJson<T>(
+    path: string,
+    read: (answer: JsonValue) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    return this.exchangeJson({ method: 'GET', path, idempotent: true, signal }, read)
   }
 
-  protected async exchangeJson(request: ChromaRequest): Promise<JsonValue> {
-    return this.transport.exchange(request, decodeJson)
+  protected async exchangeJson<T>(request: ChromaRequest, read: (answer: JsonValue) => T): Promise<T> {
+    return this.transport.exchange(request, (body) => read(decodeJson(body)))
   }
 
   /** A name is all there is to a tenant or a database: creating it twice is creating it. */

@@ -107,7 +107,7 @@ class ServerCollectionReader implements CollectionReader {
     try {
       let missing = 0
       const fetch = async (ids: readonly string[], fetchSignal: AbortSignal) => {
-        const batch = await this.#fetcher.fetch(ids, fetchSignal)
+        const batch = await this.#fetch(ids, fetchSignal)
         return { batch, gone: ids.length - batch.ids.length }
       }
       for await (const { batch, gone } of mapInOrder(this.#requests(spool), concurrency, fetch, signal)) {
@@ -126,6 +126,16 @@ class ServerCollectionReader implements CollectionReader {
   consistency(): ReadConsistency {
     if (this.#consistency === undefined) throw new Error('the collection has not been read to its end')
     return this.#consistency
+  }
+
+  /** What an answer left out is asked for once more: only a record that is gone may be missed. */
+  async #fetch(ids: readonly string[], signal: AbortSignal): Promise<RecordBatch> {
+    const batch = await this.#fetcher.fetch(ids, signal)
+    if (batch.ids.length === ids.length) return batch
+    const found = new Set(batch.ids)
+    const leftOut = ids.filter((id) => !found.has(id))
+    const again = await this.#fetcher.fetch(leftOut, signal)
+    return again.ids.length === 0 ? batch : this.#fetcher.fetch(ids, signal)
   }
 
   async #listToSpool(signal: AbortSignal | undefined): Promise<IdSpool> {

@@ -189,7 +189,10 @@ export class RetryManager {
     }
     if (noProgressMs !== null) {
       const idle = Math.min(elapsed, this.#clock.now() - this.#lastSuccess)
-      if (idle + delayMs >= noProgressMs) throw this.#exhausted(call, state, lastError, 'noProgress')
+      if (idle + delayMs >= noProgressMs) {
+        const isAsked = (hints.retryAfterMs ?? 0) >= noProgressMs
+        throw this.#exhausted(call, state, lastError, isAsked ? 'retryAfter' : 'noProgress')
+      }
     } else if (delayMs > this.#policy.maxDelayMs) {
       throw this.#exhausted(call, state, lastError, 'retryAfter')
     }
