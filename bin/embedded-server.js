@@ -7,9 +7,8 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { Worker, isMainThread, workerData } from 'node:worker_threads'
 
-/** The parent tells the reasons for an early end apart by these; see src/chroma/server-process.ts. */
+/** The parent knows this reason for an early end by it; see src/chroma/server-process.ts. */
 const NOT_LOADABLE = 'chroma-ops: the server cannot be loaded: '
-const SERVER_ENDED = 'chroma-ops: the server ended by itself'
 
 const QUIET_MS = 250
 const POLL_MS = 50
@@ -34,7 +33,7 @@ function serve(binding, directory, args) {
     end(NOT_LOADABLE + error.message)
   }
   server.cli(['chroma', ...args])
-  end(SERVER_ENDED)
+  end('chroma-ops: the server ended by itself')
 }
 
 /** `process.exit` would wait for the other thread, which waits for the parent. */
@@ -69,25 +68,34 @@ function waitUntilQuiet(directory, started) {
   let before = ''
   let since = Date.now()
   while (Date.now() < end) {
-    const now = fileStates(directory)
-    if (now !== before || now.includes('-journal:')) since = Date.now()
+    const { text, saving } = fileStates(directory)
+    if (text !== before || saving) since = Date.now()
     if (Date.now() - since >= QUIET_MS) return
-    before = now
+    before = text
     Atomics.wait(started, 0, 1, POLL_MS)
   }
 }
 
+/** All files with size and time, and whether one of them shows that something is only half written. */
 function fileStates(directory) {
   const states = []
+  const saved = new Map()
   try {
     for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
       if (!entry.isFile()) continue
-      const { size, mtimeMs } = statSync(path.join(entry.parentPath ?? entry.path, entry.name))
-      states.push(`${entry.name}:${size}:${mtimeMs}`)
+      const folder = entry.parentPath ?? entry.path
+      const { size, mtimeMs } = statSync(path.join(folder, entry.name))
+      states.push({ folder, name: entry.name, size, mtimeMs })
+      // Written last when an index is saved; the files with its vectors come before it.
+      if (entry.name === 'index_metadata.pickle') saved.set(folder, mtimeMs)
     }
   } catch (error) {
-    // A journal that vanished between list and stat is a sign of life, a vanished directory is the end.
-    return error.code === 'ENOENT' && states.length > 0 ? `changing ${Date.now()}` : 'gone'
+    // A journal that vanished between list and stat is a sign of life; a vanished directory is the end.
+    if (error.code !== 'ENOENT' || states.length === 0) return { text: 'gone', saving: false }
+    return { text: `changing ${Date.now()}`, saving: true }
   }
-  return states.join('\n')
+  const saving = states.some(
+    ({ folder, name, mtimeMs }) => name.endsWith('-journal') || mtimeMs > (saved.get(folder) ?? Infinity),
+  )
+  return { text: JSON.stringify(states), saving }
 }

@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import path from 'node:path'
 
-import { request } from 'undici'
-
 import { anySignal, sleep } from '../core/abort.js'
-import { asError, OpsError, throwIfAborted } from '../core/errors.js'
+import { asError, isErrno, OpsError, throwIfAborted } from '../core/errors.js'
 import { EmbeddedServerUnsupportedError, installedBinding, loadableBinding } from './binding.js'
-import { claimDirectory, isUnused, lockDirectory } from './server-directory.js'
-import { BINDING_NOT_LOADABLE, SERVER_ENDED, ServerProcess, type ServerExit } from './server-process.js'
+import { answersFrom } from './server-answers.js'
+import { claimDirectory, lockDirectory } from './server-directory.js'
+import { BINDING_NOT_LOADABLE, ServerProcess, type ServerExit } from './server-process.js'
 
 export interface EmbeddedServerOptions {
   /** New, empty, or made by an earlier call; made if missing. */
@@ -24,8 +22,6 @@ export interface EmbeddedServerOptions {
   readonly signal?: AbortSignal
   /** Default: 30 s. */
   readonly readyTimeoutMs?: number
-  /** Lets anyone who can reach the server empty it. Default: false. */
-  readonly allowReset?: boolean
   /** Another native binding (a `.node` file) than that of the installed chromadb package. */
   readonly binding?: string
 }
@@ -61,8 +57,9 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   const host = options.host ?? '127.0.0.1'
   for (let attempt = 1; ; attempt++) {
     throwIfAborted(options.signal)
-    const port = options.port ?? (await freePort(host))
-    const server = await startOnPort({ ...options, directory, binding, host, port })
+    const port = options.port ?? (await listenOnce(host, 0))
+    const taken = options.port !== undefined && !(await portIsFree(host, port))
+    const server = taken ? 'port taken' : await startOnPort({ ...options, directory, binding, host, port })
     if (server !== 'port taken') return server
     if (options.port !== undefined || attempt === PORT_ATTEMPTS)
       throw new EmbeddedServerError(`port ${port} of ${host} is taken`, {
@@ -85,13 +82,16 @@ interface StartJob extends EmbeddedServerOptions {
   readonly port: number
 }
 
+interface Start {
+  readonly child: ServerProcess
+  readonly url: string
+  readonly job: StartJob
+}
+
 async function startOnPort(job: StartJob): Promise<EmbeddedServer | 'port taken'> {
   const { directory, signal } = job
-  const child = await ServerProcess.spawn({
-    binding: job.binding,
-    directory,
-    args: await serverArguments(job),
-  })
+  const args = ['run', '--path', directory, '--host', job.host, '--port', String(job.port)]
+  const child = await ServerProcess.spawn({ binding: job.binding, directory, args })
   let unlock = async (): Promise<void> => {}
   const stop = async () => {
     await child.end(END_GRACE_MS)
@@ -99,10 +99,9 @@ async function startOnPort(job: StartJob): Promise<EmbeddedServer | 'port taken'
   }
   try {
     unlock = await lockDirectory({ directory, pid: child.pid, waitMs: LOCK_WAIT_MS, signal })
-    const unused = await isUnused(directory)
     child.run()
     const url = `http://${job.host.includes(':') ? `[${job.host}]` : job.host}:${job.port}`
-    const ready = await waitUntilReady({ child, url, job, unused })
+    const ready = await waitUntilReady({ child, url, job })
     if (ready)
       return { url, pid: child.pid, directory, exited: child.exited, output: () => child.output, stop }
     await stop()
@@ -113,24 +112,8 @@ async function startOnPort(job: StartJob): Promise<EmbeddedServer | 'port taken'
   }
 }
 
-async function serverArguments(job: StartJob): Promise<readonly string[]> {
-  const { directory, host, port } = job
-  if (job.allowReset !== true) return ['run', '--path', directory, '--host', host, '--port', String(port)]
-  // Only a file can say so. JSON is YAML.
-  const file = path.join(directory, '.chroma-ops', 'server.yaml')
-  const settings = { persist_path: directory, listen_address: host, port, allow_reset: true }
-  await writeFile(file, JSON.stringify(settings))
-  return ['run', file]
-}
-
 /** False when the port was taken by somebody else. */
-async function waitUntilReady(start: {
-  readonly child: ServerProcess
-  readonly url: string
-  readonly job: StartJob
-  readonly unused: boolean
-}): Promise<boolean> {
-  const { child, url, job } = start
+async function waitUntilReady({ child, url, job }: Start): Promise<boolean> {
   const timeoutMs = job.readyTimeoutMs ?? READY_TIMEOUT_MS
   const deadline = AbortSignal.timeout(timeoutMs)
   const gone = new AbortController()
@@ -138,6 +121,7 @@ async function waitUntilReady(start: {
     gone.abort()
   })
   const signal = anySignal(job.signal, deadline, gone.signal)
+  const speaksBy = performance.now() + SILENT_MS
   let last = 'it has not answered'
   while (!child.hasEnded()) {
     throwIfAborted(job.signal)
@@ -146,27 +130,25 @@ async function waitUntilReady(start: {
         hint: lastWords(child),
       })
     try {
-      // Until it says so (a configured server says nothing), an answer may be that of another server.
-      if (!child.output.includes('listening on address')) await Promise.race([sleep(20), child.exited])
-      await answersForData(url, start.unused, signal)
-      if (child.output.includes('listening on address')) return true
-      await Promise.race([sleep(SILENT_SERVER_MS), child.exited])
-      if (!child.hasEnded()) return true
+      // Not to bother somebody else's server: ours announces that it is about to listen.
+      const isDue = child.output.includes('listening on address') || performance.now() > speaksBy
+      if (isDue && (await answersFrom(job.directory, url, signal))) return true
     } catch (error) {
       last = asError(error).message
-      await Promise.race([sleep(20), child.exited])
     }
+    await Promise.race([sleep(20), child.exited])
   }
   return endedEarly(child, job)
 }
 
-const SILENT_SERVER_MS = 500
+/** Servers of the 1.0 line announce nothing. */
+const SILENT_MS = 1_000
 
 /** Returns only when the port was taken. */
 async function endedEarly(child: ServerProcess, job: StartJob): Promise<false> {
   const { code, signal } = await child.exited
   const { output } = child
-  if (output.includes(SERVER_ENDED) && output.includes('is not available')) return false
+  if (/^Address \S+ is not available|AddrInUse/m.test(output)) return false
   const [, reason] = output.split(BINDING_NOT_LOADABLE)
   if (reason === undefined)
     throw new EmbeddedServerError(
@@ -182,47 +164,24 @@ async function endedEarly(child: ServerProcess, job: StartJob): Promise<false> {
   throw new EmbeddedServerUnsupportedError(`the Chroma server cannot be loaded: ${reason.trim()}`)
 }
 
-const DATABASE = '/api/v2/tenants/default_tenant/databases/default_database'
-
-/** A heartbeat proves nothing: reads the default database, and on a new directory also writes to it. */
-async function answersForData(url: string, unused: boolean, signal: AbortSignal | undefined): Promise<void> {
-  await ask(`${url}${DATABASE}`, 'GET', signal)
-  await ask(`${url}${DATABASE}/collections?limit=1`, 'GET', signal)
-  if (!unused) return
-  const name = `chroma-ops-ready-${randomUUID()}`
-  await ask(`${url}${DATABASE}/collections`, 'POST', signal, JSON.stringify({ name }))
-  await ask(`${url}${DATABASE}/collections/${name}`, 'DELETE', signal)
+async function portIsFree(host: string, port: number): Promise<boolean> {
+  try {
+    return (await listenOnce(host, port)) === port
+  } catch (error) {
+    if (isErrno(error, 'EADDRINUSE')) return false
+    throw error
+  }
 }
 
-async function ask(
-  url: string,
-  method: 'GET' | 'POST' | 'DELETE',
-  signal?: AbortSignal,
-  body?: string,
-): Promise<void> {
-  const answer = await request(url, {
-    method,
-    signal: signal ?? null,
-    // Without keep-alive: nothing stays behind of this first contact.
-    reset: true,
-    ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
-  })
-  const text = await answer.body.text()
-  if (answer.statusCode >= 300) throw new Error(`HTTP ${answer.statusCode}: ${text.slice(0, 200)}`)
-}
-
-async function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, host, () => {
-      const address = probe.address()
-      probe.close(() => {
-        if (typeof address === 'object' && address !== null) resolve(address.port)
-        else reject(new EmbeddedServerError(`no free port on ${host}`))
-      })
-    })
-  })
+/** Listens for a moment, on a free port when `port` is 0. Resolves to the port. */
+async function listenOnce(host: string, port: number): Promise<number> {
+  const probe = createServer()
+  probe.listen(port, host)
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  return typeof address === 'object' && address !== null ? address.port : port
 }
 
 function lastWords(child: ServerProcess): string {

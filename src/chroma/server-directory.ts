@@ -37,11 +37,6 @@ export async function claimDirectory(directory: string): Promise<void> {
   await writeFile(path.join(directory, OWN_FOLDER, MARKER), `${new Date().toISOString()}\n`)
 }
 
-/** Whether a server has ever been started there. */
-export async function isUnused(directory: string): Promise<boolean> {
-  return !(await isFile(path.join(directory, 'chroma.sqlite3')))
-}
-
 /**
  * Locks a claimed directory in the name of a process that is about to open it. A lock whose process has
  * ended is removed; one that is alive is given `waitMs` to end. Rejects with {@link ServerDirectoryBusyError}.

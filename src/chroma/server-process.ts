@@ -10,9 +10,8 @@ export interface ServerExit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** Last words of bin/embedded-server.js. */
+/** In the last words of bin/embedded-server.js. */
 export const BINDING_NOT_LOADABLE = 'chroma-ops: the server cannot be loaded: '
-export const SERVER_ENDED = 'chroma-ops: the server ended by itself'
 
 /** The same file seen from src/chroma and from dist/chroma. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/embedded-server.js', import.meta.url))

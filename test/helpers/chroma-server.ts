@@ -15,7 +15,6 @@ export interface TestChromaOptions {
   readonly binding?: string
   /** Default: a fresh temporary directory, removed by `stop`. */
   readonly directory?: string
-  readonly allowReset?: boolean
   /** Default: a free one, kept over restarts. */
   readonly port?: number
 }
@@ -42,7 +41,6 @@ export async function startChroma(options: TestChromaOptions = {}): Promise<Test
       directory,
       cacheDir: testCacheDir,
       ...(options.binding === undefined ? {} : { binding: options.binding }),
-      ...(options.allowReset === undefined ? {} : { allowReset: options.allowReset }),
       ...(port === undefined ? {} : { port }),
     })
   let server: EmbeddedServer = await start(options.port)
