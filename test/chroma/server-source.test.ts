@@ -53,7 +53,7 @@ async function readAll(
 
 async function filled(rows: number, dimension = 2): Promise<[CollectionDefinition, RecordBatch]> {
   const collection = await newCollection(api())
-  const batch = sampleBatch({ rows, dimension })
+  const batch = sampleBatch({ rows, dimension, texts: false })
   await new ServerCollectionWriter(api(), collection).write(batch)
   return [await api().getCollection(collection), batch]
 }
@@ -93,11 +93,7 @@ describe('what is listed', () => {
 
 describe('a large collection', () => {
   test('more records than one answer of the server can hold', async () => {
-    // Without documents, because the server takes its time to index those.
-    const sample = sampleBatch({ rows: 33_000, dimension: 1 })
-    const batch = { ...sample, documents: sample.ids.map(() => null) }
-    const collection = await newCollection(api())
-    await new ServerCollectionWriter(api(), collection).write(batch)
+    const [collection, batch] = await filled(33_000, 1)
     const include = ['documents', 'metadatas'] as const
     await expect(api().get(collection, { include })).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
     const { records, consistency } = await readAll(collection)
@@ -109,6 +105,21 @@ describe('a large collection', () => {
     const [collection, batch] = await filled(1_000)
     for (const windowIds of [7, 333, 500, 999, 1_000, 1_001])
       expect((await readAll(collection, { windowIds })).records.ids).toEqual(batch.ids)
+  })
+
+  test('a listing that breaks off in the middle goes on where it ended', async () => {
+    const [collection, batch] = await filled(20_000, 1)
+    let listings = 0
+    const through = await apiThroughProxy(chroma().url, ({ path: address, body }) => {
+      const isListing = address.endsWith('/get') && body.includes('"include":[]')
+      const isSpoiled = isListing && ++listings <= 3
+      return isSpoiled ? { kind: 'cut', bytes: 60_000 * listings, framing: 'chunked' } : undefined
+    })
+    cleanup.push(() => through.close())
+    const { records, consistency } = await readAll(collection, { api: through.api })
+    expect(records.ids).toEqual(batch.ids)
+    expect(consistency).toEqual({ added: 0, removed: 0, missing: 0 })
+    expect(listings).toBe(5)
   })
 
   test('answers stay near the size that was asked for', async () => {
