@@ -1,4 +1,5 @@
 import { CollectionNotFoundError } from '../chroma/errors.js'
+import { throwIfAborted } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
 import {
   displayName,
@@ -6,6 +7,7 @@ import {
   type CollectionName,
   type CollectionReader,
   type ReadConsistency,
+  type RecordBatch,
   type RecordSource,
 } from '../core/records.js'
 import type { Catalogue } from './catalogue.js'
@@ -57,21 +59,10 @@ export class BackupSource implements RecordSource {
       const present = [...entries.values()].filter(({ status }) => status !== 'failed')
       throw new CollectionNotFoundError([wanted], present.map(displayName))
     }
-    return this.#readerOf(entry, await this.#catalogue(entry, signal))
+    return new BackupCollectionReader(this.#objects, await this.#catalogue(entry, signal))
   }
 
   async close(): Promise<void> {}
-
-  #readerOf(entry: CollectionEntry, catalogue: Catalogue): CollectionReader {
-    const objects = this.#objects
-    const collection = displayName(entry)
-    return {
-      definition: catalogue.definition,
-      expectedRecords: catalogue.records,
-      batches: (signal) => readRowGroups({ objects, catalogue, purpose: { collection, signal } }),
-      consistency: () => UNCHANGED,
-    }
-  }
 
   async #catalogue(entry: CollectionEntry, signal?: AbortSignal): Promise<Catalogue> {
     return readCatalogue(this.#objects, (await this.#readContents(signal)).contents, entry, signal)
@@ -86,10 +77,47 @@ export class BackupSource implements RecordSource {
   }
 }
 
+class BackupCollectionReader implements CollectionReader {
+  readonly #objects: ObjectReader
+  readonly #catalogue: Catalogue
+  #ended = false
+
+  constructor(objects: ObjectReader, catalogue: Catalogue) {
+    this.#objects = objects
+    this.#catalogue = catalogue
+  }
+
+  get definition(): CollectionDefinition {
+    return this.#catalogue.definition
+  }
+
+  get expectedRecords(): number {
+    return this.#catalogue.records
+  }
+
+  async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch> {
+    this.#ended = false
+    throwIfAborted(signal)
+    const purpose = { collection: displayName(this.definition), signal }
+    for await (const batch of readRowGroups({
+      objects: this.#objects,
+      catalogue: this.#catalogue,
+      purpose,
+    })) {
+      yield batch
+      throwIfAborted(signal)
+    }
+    this.#ended = true
+  }
+
+  consistency(): ReadConsistency {
+    if (!this.#ended) throw new Error('the collection has not been read to its end')
+    // Backups don't change while they are read.
+    return { added: 0, removed: 0, missing: 0 }
+  }
+}
+
 interface IndexedContents {
   readonly contents: BackupContents
   readonly entries: ReadonlyMap<string, CollectionEntry>
 }
-
-/** Backups don't change while they are read. */
-const UNCHANGED: ReadConsistency = { added: 0, removed: 0, missing: 0 }

@@ -91,6 +91,7 @@ class RowGroupSequence {
   }
 
   async add(batch: RecordBatch): Promise<void> {
+    if (batch.ids.length === 0) return
     const dimension = this.#dimensionOf(batch)
     this.#boundaries ??= new RowGroupBoundaries(dimension)
     const digests = digestBatch(batch)

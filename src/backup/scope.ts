@@ -5,7 +5,7 @@ import {
   unmatchedPatterns,
   type CollectionSelection,
 } from '../core/collection-pattern.js'
-import { displayName, type CollectionDefinition } from '../core/records.js'
+import { displayName, type CollectionDefinition, type CollectionName } from '../core/records.js'
 import type { BackupJob } from './backup-job.js'
 import { listBackups, readableHeads, type BackupEntry } from './list-backups.js'
 import type { BackupHead } from './manifest.js'
@@ -38,7 +38,7 @@ export async function findScope(job: BackupJob): Promise<BackupScopeFound> {
   }
   return {
     type: selection.include.length > 0 ? 'collection' : 'full',
-    collections: selectCollections(known, selection),
+    collections: [...selectCollections(known, selection)].sort(byName),
     previous: readableHeads(entries).find(countsAsLatest) ?? null,
     entries,
   }
@@ -52,6 +52,15 @@ export async function countNewCollections(
   const known = new Set(before.map(({ id }) => id))
   const now = await job.source.listCollections(job.signal)
   return selectCollections(now, selectionOf(job)).filter(({ id }) => !known.has(id)).length
+}
+
+/** By tenant, database and name, as the manifest lists them. */
+function byName(a: CollectionName, b: CollectionName): number {
+  return compare(a.tenant, b.tenant) || compare(a.database, b.database) || compare(a.name, b.name)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function selectionOf(job: BackupJob): CollectionSelection {

@@ -211,7 +211,7 @@ describe('a partial backup', () => {
       missingVectors: 4,
       error: { code: 'VECTORS_LOST' },
     })
-    const [lost] = await readEverything(new BackupSource(repository, head))
+    const [, lost] = await readEverything(new BackupSource(repository, head))
     expect(lost?.missing).toEqual([true, true, true, false, false, false, false, true, false, false])
     const report = await verifyBackup({ repository, head, depth: 'records', progress: silentProgress })
     expect(report.status).toBe('ok')

@@ -89,7 +89,7 @@ export function recordedProgress(): RecordedProgress {
   return { update: () => {}, warn: (warning) => warnings.push(warning), warnings }
 }
 
-/** Everything a source holds, for comparing whole sources. */
+/** Everything a source holds, sorted by name, for comparing whole sources. */
 export async function readEverything(source: RecordSource) {
   const collections = []
   for (const definition of await source.listCollections()) {
@@ -98,7 +98,11 @@ export async function readEverything(source: RecordSource) {
     for await (const batch of reader.batches()) batches.push(batch)
     collections.push({ definition, ...joined(batches) })
   }
-  return collections
+  return collections.sort((a, b) => (keyOf(a.definition) < keyOf(b.definition) ? -1 : 1))
+}
+
+function keyOf({ tenant, database, name }: CollectionDefinition): string {
+  return [tenant, database, name].join('\u0000')
 }
 
 /** The columns of consecutive batches as plain values; float32 by its bits, so that -0 and NaN count. */
