@@ -46,7 +46,7 @@ export async function buildShadow(job: BuildJob): Promise<BuiltShadow> {
   if (begun !== null) {
     if (judgeShadow(begun, identity) === 'own') {
       try {
-        return await fill(job, begun, [])
+        return await fill(job, begun, await writtenIds(job, begun), [])
       } catch (error) {
         if (!(error instanceof NotAPrefix)) throw error
       }
@@ -64,17 +64,17 @@ export async function rebuildShadow(job: BuildJob): Promise<BuiltShadow> {
     marker: shadowMetadata(identity),
     signal,
   })
-  return fill(job, collection, warnings)
+  return fill(job, collection, NOTHING_WRITTEN, warnings)
 }
 
 async function fill(
   job: BuildJob,
   collection: CollectionDefinition,
+  there: WrittenIds,
   warnings: readonly Warning[],
 ): Promise<BuiltShadow> {
   const { api, source, definition, signal, progress } = job
   await job.onCollection(collection.id)
-  const there = await writtenIds(api, collection, signal)
   const records = await SourceRecords.open(source, definition, signal)
   const writer = new ServerCollectionWriter(api, collection)
   const task = displayName(job.identity.target)
@@ -90,7 +90,7 @@ async function fill(
       ...(state && { state }),
     })
   try {
-    update()
+    if (there.count === 0) update()
     for await (const batch of readAhead(unwritten(records.batches(signal), there), 1)) {
       await writer.write(batch, signal)
       done += batch.ids.length
@@ -107,10 +107,8 @@ async function fill(
   return { collection, records: done, written, resumed: there.count > 0, withoutVector, bytes, warnings }
 }
 
-async function writtenIds(
-  api: ChromaApi,
-  collection: CollectionDefinition,
-  signal: AbortSignal | undefined,
-): Promise<WrittenIds> {
-  return readWritten(serverLookup(api, collection).listIds(signal))
+const NOTHING_WRITTEN: WrittenIds = { count: 0, digest: '' }
+
+async function writtenIds({ api, signal }: BuildJob, begun: CollectionDefinition): Promise<WrittenIds> {
+  return readWritten(serverLookup(api, begun).listIds(signal))
 }

@@ -103,10 +103,15 @@ describe('create', () => {
       })
       const plan = await planRestore(job)
       expect(plan.refusals.map(({ code }) => code)).toEqual(['RESTORE_TARGET_EXISTS'])
-      expect(plan.collections.map(({ action, existingRecords }) => [action, existingRecords])).toEqual([
-        ['create', null],
-        ['refuse', 3],
-        ['create', null],
+      const actions = plan.collections.map(({ target, action, existingRecords }) => [
+        target.name,
+        action,
+        existingRecords,
+      ])
+      expect(actions.sort()).toEqual([
+        ['empty', 'create', null],
+        ['many', 'create', null],
+        ['odd', 'refuse', 3],
       ])
       expect(await collectionsOf(api, database)).toEqual(before)
     })
