@@ -43,7 +43,7 @@ const manyMetadata = new Map<string, MetadataValue>([
 
 function everything(): MemoryCollection[] {
   return [
-    collectionOf('many', [numberedBatch(3000, 8, 'a'), numberedBatch(3000, 8, 'b')], {
+    collectionOf('many', [numberedBatch(700, 8, 'a'), numberedBatch(700, 8, 'b')], {
       metadata: manyMetadata,
     }),
     collectionOf('odd', [batchOf(odd)]),
@@ -65,14 +65,14 @@ describe('create', () => {
       expect(plan).toMatchObject({
         createTenants: ['other'],
         createDatabases: ['other/db1', 'other/db2'],
-        records: 6715,
+        records: 2115,
         refusals: [],
       })
       expect(new Set(plan.collections.map(({ action }) => action))).toEqual(new Set(['create']))
       expect(await collectionsOf(api)).toEqual(new Map())
 
       const summary = await restoreBackup(restoreJob(backup, api))
-      expect(summary).toMatchObject({ records: 6715, written: 6715, equal: true, exitCode: 0, warnings: [] })
+      expect(summary).toMatchObject({ records: 2115, written: 2115, equal: true, exitCode: 0, warnings: [] })
       expect(summary.collections.map(({ comparison }) => comparison?.orderDiffers)).not.toContain(true)
 
       const found = await collectionsOf(api)
@@ -84,7 +84,7 @@ describe('create', () => {
         'DIMENSION_LOST',
       ])
       const against = await verifyAgainst({ ...backup, api, now: () => new Date(), progress: silentProgress })
-      expect(against).toMatchObject({ status: 'equal', records: 6715, onlyOnServer: [], exitCode: 0 })
+      expect(against).toMatchObject({ status: 'equal', records: 2115, onlyOnServer: [], exitCode: 0 })
     })
   })
 
