@@ -241,43 +241,8 @@ describe('restore', () => {
   })
 })
 
-describe('health', () => {
-  test('is 0 with figures of every collection', async () => {
-    const result = await documentAtServer('health')
-    expect(result).toMatchObject({ status: 'ok', reachable: true, findings: [] })
-    const { exitCode, stdout } = await atServer('health', '--level', 'deep', '--collection', 'docs')
-    expect(exitCode).toBe(0)
-    expect(stdout).toMatch(/default_tenant\/default_database\/docs +ok +300 +3 +l2 +300 +10\/10/)
-  })
-
-  test('speaks to monitoring', async () => {
-    expect((await atServer('health', '--format', 'prometheus')).stdout).toContain('# TYPE')
-    const { exitCode, stdout } = await atServer('health', '--format', 'nagios')
-    expect([exitCode, stdout.slice(0, 12)]).toEqual([0, 'CHROMA OK - '])
-  })
-
-  test('a server that is not there is 4, and 2 for monitoring', async () => {
-    const args = ['health', '--url', `http://127.0.0.1:${await unusedPort()}`, '--deadline', '1s']
-    const result = await run(...args, '--format', 'json')
-    expect([result.exitCode, documentOf(result)['status']]).toEqual([4, 'critical'])
-    expect((await run(...args, '--format', 'nagios')).exitCode).toBe(2)
-  })
-})
-
 test('backup drill restores into a server of its own', async () => {
   const { exitCode, stdout } = await run('backup', 'drill', '--cache-dir', testCacheDir, '--probes', '2')
   expect(stdout).toContain('was restored into a temporary server and compared')
   expect(exitCode).toBe(0)
-})
-
-describe('repo', () => {
-  test('init does no harm where there is one', async () => {
-    expect(await document('repo', 'init')).toMatchObject({ repository: repo, created: false })
-  })
-
-  test('check tells what the store keeps of its promises', async () => {
-    const { exitCode, stdout } = await run('repo', 'check')
-    expect(exitCode).toBe(0)
-    expect(stdout).toContain('read-after-write')
-  })
 })
