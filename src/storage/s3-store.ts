@@ -52,6 +52,8 @@ export class S3Store implements BlobStore {
   }
 
   async putIfMatch(key: string, bytes: Uint8Array, version: BlobVersion, signal?: AbortSignal) {
+    // An empty condition is none: the SDK leaves it out, and a service may too.
+    if (version === '') throw this.#changed(key)
     return this.#write(key, bytes, { IfMatch: version }, signal)
   }
 
@@ -151,10 +153,7 @@ export class S3Store implements BlobStore {
         const { status } = readS3Failure(error)
         if (status === 412 && 'IfNoneMatch' in condition)
           throw new BlobExistsError(`${key} already exists in ${this.displayUrl}`, { cause: error })
-        if ('IfMatch' in condition && (status === 412 || isNoSuchKey(error)))
-          throw new BlobChangedError(`${key} in ${this.displayUrl} was changed by another run`, {
-            cause: error,
-          })
+        if ('IfMatch' in condition && (status === 412 || isNoSuchKey(error))) throw this.#changed(key, error)
         throw error
       }
     })
@@ -198,6 +197,10 @@ export class S3Store implements BlobStore {
         throw error
       }
     })
+  }
+
+  #changed(key: string, cause?: unknown): BlobChangedError {
+    return new BlobChangedError(`${key} in ${this.displayUrl} was changed by another run`, { cause })
   }
 
   #versionIn(etag: string | undefined): BlobVersion {

@@ -25,7 +25,9 @@ export class Subject {
     return this.#subject.store
   }
 
+  /** Leaves nothing in a store that lives on. */
   async close(): Promise<void> {
+    for (const key of await this.keysOf('conformance/')) await this.store.delete(key)
     await this.#subject?.store.close()
     await this.#subject?.dispose()
   }

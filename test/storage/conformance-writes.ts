@@ -135,6 +135,16 @@ export function describeWrites(subject: Subject): void {
       expect(await subject.read(`${subject.folder}/a`)).toBe('2')
     })
 
+    test('refuses what is no version, also that of a ranged read', async () => {
+      await subject.store.put(`${subject.folder}/a`, bytes('1'))
+      const { version } = await subject.store.get(`${subject.folder}/a`, { range: { offset: 0, length: 1 } })
+      for (const wrong of [version, 'x', '"x"'])
+        await expect(subject.store.putIfMatch(`${subject.folder}/a`, bytes('2'), wrong)).rejects.toThrow(
+          BlobChangedError,
+        )
+      expect(await subject.read(`${subject.folder}/a`)).toBe('1')
+    })
+
     test('refuses a key without a value, and creates nothing', async () => {
       const version = await subject.store.put(`${subject.folder}/a`, bytes('1'))
       await subject.store.delete(`${subject.folder}/a`)

@@ -1,5 +1,18 @@
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdtemp, readdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
+import { existsSync, readlinkSync } from 'node:fs'
+import {
+  chmod,
+  type FileHandle,
+  mkdtemp,
+  open,
+  readdir,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
@@ -96,6 +109,44 @@ describe('files of a local store', () => {
   })
 })
 
+describe('durability', () => {
+  const watched = existsSync('/proc/self/fd') ? test : test.skip
+  watched('content first, then the name; new folders in those above them (needs /proc)', async () => {
+    const target = path.join(root, 'x/y/blob')
+    const syncs = await syncsDuring(() => store.put('x/y/blob', bytes('value')), target)
+    expect(syncs).toEqual([
+      { of: path.join(root, 'x'), visible: false },
+      { of: root, visible: false },
+      { of: expect.stringContaining(`${target}~`), visible: false },
+      { of: path.join(root, 'x/y'), visible: true },
+    ])
+    const deleting = await syncsDuring(() => store.delete('x/y/blob'), target)
+    expect(deleting).toEqual([{ of: path.join(root, 'x/y'), visible: false }])
+  })
+})
+
+/** What was made durable, in order, and whether `target` had its name by then. */
+async function syncsDuring(work: () => Promise<unknown>, target: string) {
+  const handle = await open(root, 'r')
+  await handle.close()
+  const prototype = Reflect.getPrototypeOf(handle)
+  if (prototype === null) throw new Error('file handles have no prototype')
+  const original: unknown = Reflect.get(prototype, 'sync')
+  if (typeof original !== 'function') throw new Error('file handles have no sync')
+  const syncs: { of: string; visible: boolean }[] = []
+  Reflect.set(prototype, 'sync', function (this: FileHandle) {
+    syncs.push({ of: readlinkSync(`/proc/self/fd/${this.fd}`), visible: existsSync(target) })
+    const done: unknown = Reflect.apply(original, this, [])
+    return done
+  })
+  try {
+    await work()
+  } finally {
+    Reflect.set(prototype, 'sync', original)
+  }
+  return syncs
+}
+
 describe('the lock of putIfMatch', () => {
   test('of a run that died is broken after half a minute', async () => {
     const version = await store.put('lease', bytes('1'))
@@ -143,89 +194,5 @@ describe('failures', () => {
     await expect(store.get('a')).rejects.toThrow(BlobNotFoundError)
     expect(await keysOf()).toEqual([])
     await rename(`${root}-moved`, root)
-  })
-})
-
-/** Runs a program against a store, with a wrapper that sets limits of the operating system; its result, as JSON. */
-function inProcess(program: string, wrapper: readonly [string, ...string[]], folder: string): unknown {
-  const source = `
-    import { LocalStore } from './src/storage/local-store.ts'
-    const store = new LocalStore(${JSON.stringify(folder)})
-    const failure = (call) => call.then(() => null, ({ code, exitCode, message }) => ({ code, exitCode, message }))
-    ${program}`
-  const [command, ...args] = wrapper
-  const node = [process.execPath, '--import', './test/helpers/run-typescript.js', '--input-type=module']
-  const output = execFileSync(command, [...args, ...node, '--eval', source], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  return JSON.parse(output)
-}
-
-const FILL = `
-  await store.put('old/a', new Uint8Array(1000).fill(1))
-  const errors = []
-  for (let at = 0; at < 12 && errors.length === 0; at++) {
-    const error = await failure(store.put('new/' + at, new Uint8Array(300_000)))
-    if (error) errors.push(error)
-  }
-  errors.push(await failure(store.put('old/a', new Uint8Array(4_000_000))))
-  errors.push(await failure(store.putNew('new/x', new Uint8Array(4_000_000))))
-  const { bytes } = await store.get('old/a')
-  console.log(JSON.stringify({ errors, old: bytes.length === 1000 && bytes.every((byte) => byte === 1) }))`
-
-function works(command: string, args: readonly string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
-
-const canMount = works('unshare', ['-rm', 'sh', '-c', 'mount -t tmpfs -o size=64k none /mnt'])
-const canLimit = works('prlimit', ['--fsize=1000000', 'true'])
-const canDropRights =
-  process.getuid?.() === 0 && works('setpriv', ['--reuid=65534', '--clear-groups', 'true'])
-
-describe('a full disk', () => {
-  const title = 'is told with its own code; what was there stays; nothing half-written remains'
-  const onTinyDisk = canMount ? test : test.skip
-  onTinyDisk(`${title} (a tmpfs of 2 MB; needs unshare and mount)`, async () => {
-    const script = `mount -t tmpfs -o size=2m none ${root} && exec "$@"`
-    const list = `
-      const { readdirSync } = await import('node:fs')
-      const left = readdirSync(${JSON.stringify(root)}, { recursive: true }).filter((name) => name.includes('~'))
-      if (left.length > 0) throw new Error('left behind: ' + left)`
-    const result = inProcess(FILL + list, ['unshare', '-rm', 'sh', '-c', script, 'sh'], root)
-    const full = { code: 'STORE_FULL', exitCode: 1, message: expect.stringContaining('ENOSPC') }
-    expect(result).toEqual({ errors: [full, full, full], old: true })
-  })
-
-  const underLimit = canLimit ? test : test.skip
-  underLimit('so is the limit of a file’s size (needs prlimit)', async () => {
-    const result = inProcess(FILL, ['prlimit', '--fsize=1000000'], root)
-    const full = { code: 'STORE_FULL', exitCode: 1, message: expect.stringContaining('EFBIG') }
-    expect(result).toEqual({ errors: [full, full], old: true })
-    expect((await readdir(root, { recursive: true })).filter((name) => name.includes('~'))).toEqual([])
-  })
-})
-
-describe('a folder that may not be written: 14', () => {
-  const isRoot = process.getuid?.() === 0
-  const asOurselves = isRoot ? test.skip : test
-  asOurselves('as this user (root may write everywhere)', async () => {
-    await chmod(root, 0o500)
-    await expect(store.put('a', bytes('x'))).rejects.toMatchObject({ code: 'STORE_ACCESS', exitCode: 14 })
-    await chmod(root, 0o700)
-  })
-
-  const asNobody = canDropRights ? test : test.skip
-  asNobody('as another user (needs root and setpriv)', async () => {
-    await chmod(root, 0o755)
-    const program = "console.log(JSON.stringify(await failure(store.put('b', new Uint8Array(1)))))"
-    expect(
-      inProcess(program, ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'], root),
-    ).toMatchObject({ code: 'STORE_ACCESS', exitCode: 14 })
   })
 })
