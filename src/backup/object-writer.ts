@@ -14,6 +14,9 @@ import {
 
 /** Pieces below this share objects with others of their kind: few large objects cost less than many small. */
 const BUNDLED_BELOW = 2 * 1024 * 1024
+const BUNDLE_BYTES = 4 * 1024 * 1024
+/** Plaintext of the objects on their way; bounds memory where objects are large. */
+const BYTES_ON_THEIR_WAY = 16 * 1024 * 1024
 
 /** What an object holds; objects hold one kind only, so that each is a plain format by itself. */
 export type ObjectKind = 'vectors' | 'payload' | 'index' | 'catalogue' | 'contents'
@@ -58,6 +61,7 @@ export class ObjectWriter {
   readonly #onTheirWay = new Set<Promise<void>>()
   readonly #stored = new Map<string, ObjectReference>()
   #failure: { readonly error: unknown } | null = null
+  #bytesOnTheirWay = 0
   #addedBytes = 0
 
   constructor(options: ObjectWriterOptions) {
@@ -100,7 +104,7 @@ export class ObjectWriter {
 
   async #bundle(kind: ObjectKind, pieces: readonly Uint8Array[], length: number): Promise<PendingExtent> {
     // A loop: while one collection waits here, another may fill the next bundle.
-    while ((this.#open.get(kind)?.length ?? 0) + length > MAX_OBJECT_BYTES) await this.#seal(kind)
+    while ((this.#open.get(kind)?.length ?? 0) + length > BUNDLE_BYTES) await this.#seal(kind)
     const bundle = this.#open.get(kind) ?? { object: { reference: null }, pieces: [], length: 0 }
     this.#open.set(kind, bundle)
     const extent = { object: bundle.object, offset: bundle.length, length }
@@ -117,16 +121,27 @@ export class ObjectWriter {
     await this.#start(kind, bundle.object, joined(bundle.pieces))
   }
 
+  #isFull(): boolean {
+    const objects = this.#onTheirWay.size
+    return (
+      objects > 0 && (objects >= this.#options.concurrency || this.#bytesOnTheirWay >= BYTES_ON_THEIR_WAY)
+    )
+  }
+
   async #start(kind: ObjectKind, object: PendingObject, plaintext: Uint8Array): Promise<void> {
-    while (this.#onTheirWay.size >= this.#options.concurrency) await Promise.race(this.#onTheirWay)
+    while (this.#isFull()) await Promise.race(this.#onTheirWay)
     this.#throwFailure()
     throwIfAborted(this.#options.signal)
     const work = this.#store(ENCODINGS[kind], object, plaintext)
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })
-      .finally(() => this.#onTheirWay.delete(work))
+      .finally(() => {
+        this.#onTheirWay.delete(work)
+        this.#bytesOnTheirWay -= plaintext.length
+      })
     this.#onTheirWay.add(work)
+    this.#bytesOnTheirWay += plaintext.length
   }
 
   async #store(encoding: Encoding, object: PendingObject, plaintext: Uint8Array): Promise<void> {

@@ -119,9 +119,14 @@ function notFound(
   selector: string,
   entries: readonly BackupEntry[],
 ): BackupNotFoundError {
-  const newest = entries
-    .slice(0, 5)
-    .map(({ id, head }) => (head?.status === 'partial' ? `${id} (partial)` : id))
+  const newest = entries.slice(0, 5).map(({ id, head }) => `${id}${remark(head)}`)
   const hint = newest.length === 0 ? 'there is no backup yet' : `the newest are: ${newest.join(', ')}`
   return new BackupNotFoundError(`no backup "${selector}" in ${repository.store.displayUrl}`, { hint })
+}
+
+/** Why a backup does not count as latest. */
+function remark(head: BackupHead | null): string {
+  if (head === null) return ' (damaged)'
+  if (head.status === 'partial') return ' (partial)'
+  return head.type === 'collection' ? ' (a selection)' : ''
 }

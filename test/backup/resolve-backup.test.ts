@@ -50,8 +50,11 @@ describe('latest', () => {
         now: () => new Date('2026-11-02T02:00:00Z'),
       }),
     )
-    await backUp(3, { collections: ['docs'] })
+    const selection = await backUp(3, { collections: ['docs'] })
     expect(await resolve('latest')).toBe(whole)
+    await expect(resolve('latest~1')).rejects.toMatchObject({
+      hint: expect.stringContaining(`${selection} (a selection)`),
+    })
   })
 
   test('with collections is the newest in which all of them are whole', async () => {
