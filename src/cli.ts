@@ -119,6 +119,8 @@ function usageError({ message }: CommanderError): UsageError {
 }
 
 function processHost(): Host {
+  // The AWS SDK would write a notice about Node to stderr, which is not the operator's concern.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   return {
     environment: process.env,
     stdin: process.stdin,

@@ -26,6 +26,7 @@ export async function openRepositoryStore({
       region: settings.value(catalogue.region) ?? undefined,
       forcePathStyle: settings.value(catalogue.forcePathStyle) ?? undefined,
       connectTimeoutMs: settings.value(catalogue.connectTimeout),
+      idleTimeoutMs: settings.value(catalogue.requestTimeout),
     },
     proxy: (endpoint) => proxyFor(endpoint, proxies),
     retry: {

@@ -60,6 +60,8 @@ interface Common {
   readonly key?: string
   readonly path?: boolean
   readonly secret?: boolean
+  /** What holds when it is not set, for a setting whose default another folder knows. */
+  readonly defaultElsewhere?: string
 }
 
 /** A setting that is null unless it is set. */
@@ -92,13 +94,21 @@ export function map(common: Common): Setting<readonly string[]> {
   return { ...list(common), kind: 'map' }
 }
 
-function complete({ flags, description, environment = [], key, path = false, secret = false }: Common) {
+function complete({
+  flags,
+  description,
+  environment = [],
+  key,
+  path = false,
+  secret = false,
+  defaultElsewhere,
+}: Common) {
   return {
     flags: flags ?? null,
     description,
     environment: typeof environment === 'string' ? [environment] : environment,
     presence: false,
-    fallbackText: null,
+    fallbackText: defaultElsewhere ?? null,
     key: key ?? null,
     path,
     secret,

@@ -43,7 +43,7 @@ export const targetSettings = {
   }),
   endpointUrl: value(serverUrlOf, {
     flags: '--endpoint-url <url>',
-    environment: 'CHROMA_OPS_ENDPOINT_URL',
+    environment: ['CHROMA_OPS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
     key: 's3.endpoint_url',
     description: 'an S3 service other than that of AWS',
   }),
