@@ -2,6 +2,7 @@ import * as v from 'valibot'
 
 import {
   fromPlain,
+  isJsonArray,
   isJsonObject,
   parseJson,
   stringifyJson,
@@ -88,9 +89,16 @@ export function decodeCatalogue(bytes: Buffer): Catalogue | undefined {
   return { definition, records, missingVectors, digest, objects, rowGroups }
 }
 
-/** The definition as text; equal texts mean equal definitions. */
+/** The definition as text; equal definitions have equal texts, although servers shuffle the keys of a schema. */
 export function definitionText(definition: CollectionDefinition): string {
-  return stringifyJson(definitionToJson(definition))
+  return stringifyJson(withSortedKeys(definitionToJson(definition)))
+}
+
+function withSortedKeys(value: JsonValue): JsonValue {
+  if (isJsonArray(value)) return value.map(withSortedKeys)
+  if (!isJsonObject(value)) return value
+  const entries = [...value].sort(([a], [b]) => (a < b ? -1 : 1))
+  return new Map(entries.map(([key, member]) => [key, withSortedKeys(member)]))
 }
 
 function definitionToJson(definition: CollectionDefinition): JsonObject {
