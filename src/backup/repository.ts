@@ -38,11 +38,7 @@ export async function initRepository(job: {
   const { store, now, signal } = job
   const existing = await readIfThere(store, signal)
   if (existing !== null) return { repository: existing, created: false }
-  for await (const { key } of store.list('backups/', signal)) {
-    throw new RepositoryDamagedError(`${store.displayUrl} holds ${key} but no ${REPOSITORY_KEY}`, {
-      hint: `put ${REPOSITORY_KEY} back from a copy of the repository, or choose another place`,
-    })
-  }
+  await refuseOrphans(store, signal)
   const id = randomBytes(16).toString('hex')
   const document = { format: FORMAT, id, created: now.toISOString(), requires: [] }
   try {
@@ -64,8 +60,18 @@ export async function openRepository(job: {
   readonly signal?: AbortSignal | undefined
 }): Promise<Repository> {
   const repository = await readIfThere(job.store, job.signal)
-  if (repository === null) throw new RepositoryNotFoundError(job.store.displayUrl)
-  return repository
+  if (repository !== null) return repository
+  await refuseOrphans(job.store, job.signal)
+  throw new RepositoryNotFoundError(job.store.displayUrl)
+}
+
+/** Backups without a `repo.json` are a damaged repository, not a place for a new one. */
+async function refuseOrphans(store: BlobStore, signal: AbortSignal | undefined): Promise<void> {
+  for await (const { key } of store.list('backups/', signal)) {
+    throw new RepositoryDamagedError(`${store.displayUrl} holds ${key} but no ${REPOSITORY_KEY}`, {
+      hint: `put ${REPOSITORY_KEY} back from a copy of the repository, or choose another place`,
+    })
+  }
 }
 
 async function readIfThere(store: BlobStore, signal: AbortSignal | undefined): Promise<Repository | null> {
