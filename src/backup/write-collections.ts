@@ -1,4 +1,5 @@
 import { CollectionNotFoundError } from '../chroma/errors.js'
+import { TempFileError } from '../chroma/id-spool.js'
 import { AbortedError, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import { mapInOrder } from '../core/map-in-order.js'
@@ -93,8 +94,8 @@ async function attempt(
 /** A damaged collection leaves the others readable; a store, a server or a network that fails does not. */
 function concernsOneCollection(error: unknown): error is OpsError {
   const everywhere: readonly ExitCode[] = [ExitCode.unreachable, ExitCode.notAllowed, ExitCode.timeout]
-  if (!(error instanceof OpsError) || error instanceof StoreError || error instanceof AbortedError)
-    return false
+  if (!(error instanceof OpsError) || error instanceof AbortedError) return false
+  if (error instanceof StoreError || error instanceof TempFileError) return false
   return !everywhere.includes(error.exitCode)
 }
 

@@ -2,13 +2,26 @@ import { randomUUID } from 'node:crypto'
 import { open, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 
-import { isErrno } from '../core/errors.js'
+import { asError, errnoOf, isErrno, OpsError } from '../core/errors.js'
 
 const PIECE_BYTES = 64 * 1024
 const LENGTH_BYTES = 4
 
+/** The folder for temporary files is full or cannot be written to. */
+export class TempFileError extends OpsError {
+  override readonly code = 'TEMP_FILE'
+
+  constructor(folder: string, cause: Error) {
+    super(`cannot write a temporary file in ${folder}: ${cause.message}`, {
+      hint: 'name another folder with --temp-dir',
+      cause,
+    })
+  }
+}
+
 /** Ids on disk, in order: written once, then read as often as needed. Takes no memory to speak of. */
 export class IdSpool {
+  readonly #folder: string
   readonly #file: FileHandle
   /** Null when the file has no name any more. */
   readonly #path: string | null
@@ -17,20 +30,24 @@ export class IdSpool {
   #written = 0
   #ids = 0
 
-  private constructor(file: FileHandle, filePath: string | null) {
+  private constructor(folder: string, file: FileHandle, filePath: string | null) {
+    this.#folder = folder
     this.#file = file
     this.#path = filePath
   }
 
-  /** Where the system allows it the file loses its name at once, so that nothing can leave it behind. */
+  /**
+   * Where the system allows it the file loses its name at once, so that nothing can leave it behind. Rejects
+   * with a {@link TempFileError}, as writing does.
+   */
   static async create(folder: string): Promise<IdSpool> {
     const filePath = path.join(folder, `chroma-ops-ids-${randomUUID()}`)
-    const file = await open(filePath, 'wx+', 0o600)
+    const file = await writing(folder, () => open(filePath, 'wx+', 0o600))
     try {
       await rm(filePath)
-      return new IdSpool(file, null)
+      return new IdSpool(folder, file, null)
     } catch (error) {
-      if (isErrno(error, 'EBUSY', 'EPERM', 'EACCES')) return new IdSpool(file, filePath)
+      if (isErrno(error, 'EBUSY', 'EPERM', 'EACCES')) return new IdSpool(folder, file, filePath)
       await file.close()
       throw error
     }
@@ -81,16 +98,22 @@ export class IdSpool {
   async #flush(): Promise<void> {
     let done = 0
     while (done < this.#buffered) {
-      const { bytesWritten } = await this.#file.write(
-        this.#buffer,
-        done,
-        this.#buffered - done,
-        this.#written,
+      const left = this.#buffered - done
+      const { bytesWritten } = await writing(this.#folder, () =>
+        this.#file.write(this.#buffer, done, left, this.#written),
       )
       done += bytesWritten
       this.#written += bytesWritten
     }
     this.#buffered = 0
+  }
+}
+
+async function writing<T>(folder: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    throw errnoOf(error) === undefined ? error : new TempFileError(folder, asError(error))
   }
 }
 
