@@ -103,7 +103,14 @@ export class LocalStore implements BlobStore {
     try {
       // Under the lock, so that a blob is never deleted between the check and the rename of putIfMatch.
       if (await isThere(target)) {
-        await withFileLock(target, signal, () => rm(target, { force: true }))
+        const remove = () => rm(target, { force: true })
+        try {
+          await withFileLock(target, signal, remove)
+        } catch (error) {
+          // No room for the lock: then nobody can write, and removing is what makes room.
+          if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error
+          await remove()
+        }
         await syncFolder(path.dirname(target))
       }
     } catch (error) {
