@@ -28,23 +28,25 @@ export function endOfNumber(bytes: Uint8Array, at: number): number {
 
 /** The value of the JSON number in `bytes[from, to)`, as Chroma keeps it: beyond 64 bits it is a double. */
 export function numberIn(bytes: Buffer, from: number, to: number): bigint | number {
-  let value = 0
-  // Fifteen digits and a sign; longer integers and everything else by their text.
-  if (to - from <= 16) {
-    const negative = bytes[from] === MINUS
-    let at = negative ? from + 1 : from
-    for (; at < to; at++) {
-      const digit = (bytes[at] ?? 0) - ZERO
-      if (digit < 0 || digit > 9) break
-      value = value * 10 + digit
-    }
-    const isInteger = at === to && to - from <= 15
-    if (isInteger && !(negative && value === 0)) return BigInt(negative ? -value : value)
-  }
+  const short = to - from <= 15 ? shortInteger(bytes, from, to) : NaN
+  if (!Number.isNaN(short)) return BigInt(short)
   const text = bytes.toString('latin1', from, to)
   // `-0` is the double, as in every JSON reader that knows integers.
   if (/[.eE]/.test(text) || text === '-0') return Number(text)
   return chromaInteger(BigInt(text))
+}
+
+/** An integer that a double holds, without making its text; NaN for everything else, and for `-0`. */
+function shortInteger(bytes: Uint8Array, from: number, to: number): number {
+  const negative = bytes[from] === MINUS
+  let value = 0
+  for (let at = negative ? from + 1 : from; at < to; at++) {
+    const digit = (bytes[at] ?? 0) - ZERO
+    if (digit < 0 || digit > 9) return NaN
+    value = value * 10 + digit
+  }
+  if (!negative) return value
+  return value === 0 ? NaN : -value
 }
 
 /** -1 when there is no digit, or a zero before other digits. */

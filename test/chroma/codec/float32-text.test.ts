@@ -72,6 +72,18 @@ const nearMiddles = fc
     return `${negative ? '-' : ''}${middle}${more}`
   })
 
+/** The same between 1 and 1000, cut after 15 to 19 digits: just below the middle, or one unit more. */
+const almostMiddles = fc
+  .tuple(fc.integer({ min: 0x3f800000, max: 0x447a0000 }), fc.integer({ min: 15, max: 19 }), fc.boolean())
+  .map(([bits, digits, more]) => {
+    const middle = exactText(toScaled(bits) + toScaled(bits + 1), 150)
+    const point = middle.indexOf('.')
+    const below = middle.slice(0, digits + 1)
+    const scaled = BigInt(below.replace('.', '')) + (more ? 1n : 0n)
+    const text = scaled.toString().padStart(digits, '0')
+    return `${text.slice(0, point)}.${text.slice(point)}`
+  })
+
 /** `numerator / 2^twos` as a decimal, in full. */
 function exactText(numerator: bigint, twos: number): string {
   const digits = (numerator * 5n ** BigInt(twos)).toString().padStart(twos + 1, '0')
@@ -132,6 +144,17 @@ describe('a float32 in text', () => {
     )
   })
 
+  test('is right for decimals of few digits that are almost between two float32', () => {
+    fc.assert(
+      fc.property(almostMiddles, (text) => {
+        const exact = nearestExactly(text)
+        expect(float32Of(text)).toBe(exact)
+        expect(readFast([text])).toEqual(Float32Array.of(exact))
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
   test('a decimal just above the middle of two float32 is not rounded down with its double', () => {
     const text = '1.00000017881393432617187500000001'
     expect(Math.fround(Number(text))).toBe(1.000000238418579)
@@ -187,6 +210,16 @@ describe('a float32 in text', () => {
     expect(readFast([text])).toBeNull()
     expect(readFast(['0.25', text])).toBeNull()
     expect(readFast([text], '')).toBeNull()
+  })
+
+  test.each([
+    `${'1'.repeat(38)}.5`,
+    `0.${'1'.repeat(60)}`,
+    `${'1'.repeat(14)}.${'2'.repeat(30)}`,
+    `-0.${'0'.repeat(40)}7`,
+  ])('many digits at the very end of the bytes: %s', (text) => {
+    expect(readFast([text], '')).toEqual(Float32Array.of(nearestExactly(text)))
+    expect(readFast([text, '0.5', '1.0'], '')).not.toBeNull()
   })
 
   test('white space between numbers is accepted', () => {

@@ -49,13 +49,15 @@ describe('the answer to a get', () => {
     const { metadatas } = read(
       answer({
         metadatas:
-          '[{"i":1,"f":1.0,"e":1e2,"s":"1","b":true,"max":9223372036854775807,"big":18446744073709551615,"l":[1,2],"lf":[1.0],"ls":["a"],"lb":[false,true],"__proto__":"x"},null]',
+          '[{"i":1,"f":1.0,"e":1e2,"z":-0,"y":0,"s":"1","b":true,"max":9223372036854775807,"big":18446744073709551615,"l":[1,2],"lf":[1.0],"ls":["a"],"lb":[false,true],"__proto__":"x"},null]',
       }),
     )
     expect([...(metadatas[0] ?? [])]).toEqual([
       ['i', 1n],
       ['f', 1],
       ['e', 100],
+      ['z', -0],
+      ['y', 0n],
       ['s', '1'],
       ['b', true],
       ['max', 2n ** 63n - 1n],

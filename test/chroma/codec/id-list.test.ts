@@ -58,6 +58,7 @@ describe('a list of ids', () => {
     ['cut off behind the ids', '{"ids":["a"]'],
     ['cut off at the end', `{"ids":["a"${TAIL.slice(0, -1)}`],
     ['nothing', ''],
+    ['only the end', '}'],
     ['an error', '{"error":"InternalError","message":"x"}'],
     ['not an object', '["a"]'],
     ['a number for an id', `{"ids":["a",1${TAIL}`],
