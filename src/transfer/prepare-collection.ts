@@ -74,7 +74,7 @@ async function prepareShadow(
   }
   if (comparison !== null && !isExact(comparison))
     throw new RestoreDiffersError(item.target, comparison, {
-      hint: `look at ${identity.address.name}, which holds what was restored, and run the restore again`,
+      hint: `look at ${identity.address.name}, which holds what was restored, then run the restore again, or with --no-compare to accept it`,
     })
   return { ...built, planned, deleted: 0, comparison, warnings: [...built.warnings, ...warnings] }
 }

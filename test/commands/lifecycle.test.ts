@@ -215,6 +215,13 @@ describe('restore', () => {
     expect(await api().count(copy)).toBe(300)
   })
 
+  test('--no-compare restores and says that nothing was proven', async () => {
+    const args = ['--collection', 'docs', '--target-database', 'unproven', '--no-compare']
+    const { exitCode, stdout } = await atServer('restore', 'latest', ...args)
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain('not compared with the backup')
+  })
+
   test('the command that a backup prints brings back what is lost', async () => {
     const { restoreCommand } = await documentAtServer(
       'backup',
