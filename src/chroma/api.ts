@@ -165,14 +165,19 @@ export class ChromaApi extends ServerApi {
     return (await this.getWithSize(collection, request, signal)).batch
   }
 
-  /** Like {@link get}; `bytes` is the size of the answer. */
+  /**
+   * Like {@link get}; `bytes` is the size of the answer. One that is larger than `maxAnswerBytes` is refused
+   * with a {@link PayloadTooLargeError} whose status is null.
+   */
   async getWithSize(
     collection: CollectionRef,
     request: GetRequest,
     signal?: AbortSignal,
+    maxAnswerBytes?: number,
   ): Promise<{ readonly batch: RecordBatch; readonly bytes: number }> {
+    const post = { ...this.#post(collection, 'get', getBody(request), signal), maxAnswerBytes }
     return this.#known(collection, () =>
-      this.transport.exchange(this.#post(collection, 'get', getBody(request), signal), (body) => ({
+      this.transport.exchange(post, (body) => ({
         batch: readGetAnswer(body, request),
         bytes: body.length,
       })),

@@ -1,12 +1,13 @@
 import { asError, errnoOf } from '../core/errors.js'
 import { findByCode, findInText, type FindingCode } from './catalogue.js'
-import { AnswerCutOff, AnswerTimeout } from './connection.js'
+import { AnswerCutOff, AnswerTimeout, AnswerTooLarge } from './connection.js'
 import { ConnectFailure } from './connector.js'
 import {
   ChromaGarbledAnswerError,
   ChromaTimeoutError,
   ChromaTlsError,
   ChromaUnavailableError,
+  PayloadTooLargeError,
   type ChromaError,
   type ChromaErrorDetails,
 } from './errors.js'
@@ -32,6 +33,8 @@ export function connectionError(thrown: unknown, describe: string, displayUrl: s
       finding: 'CONNECTION_RESET',
     })
   }
+  if (error instanceof AnswerTooLarge)
+    return new PayloadTooLargeError(`${describe}: ${error.message}`, { cause: error })
   const code = errnoOf(error) ?? ''
   if (isGarbled(error, code)) {
     return new ChromaGarbledAnswerError(`${describe}: the answer of ${displayUrl} is not HTTP`, {

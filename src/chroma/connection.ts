@@ -16,6 +16,8 @@ export interface WireRequest {
   readonly signal: AbortSignal | undefined
   /** From here to the end of the answer; for {@link Connection.stream} to its start, and between its pieces. */
   readonly timeoutMs: number
+  /** {@link Connection.exchange} receives no more. */
+  readonly maxAnswerBytes: number
 }
 
 export interface AnswerHead {
@@ -32,6 +34,9 @@ export class AnswerTimeout extends Error {}
 
 /** The connection broke in the middle of an answer. */
 export class AnswerCutOff extends Error {}
+
+/** The answer is larger than wanted; it was not received. */
+export class AnswerTooLarge extends Error {}
 
 /** One connection to a server, made at its first request. One request at a time. */
 export class Connection {
@@ -74,7 +79,10 @@ export class Connection {
     return this.#connected
   }
 
-  /** Rejects with the error of the socket, with ConnectFailure, AnswerTimeout, AnswerCutOff or the signal's reason. */
+  /**
+   * Rejects with the error of the socket, with ConnectFailure, AnswerTimeout, AnswerCutOff, AnswerTooLarge or
+   * the signal's reason.
+   */
   exchange(request: WireRequest): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const body = new BodyBuffer()
@@ -93,6 +101,10 @@ export class Connection {
         reject(error)
         void this.destroy()
       }
+      const limit = (bytes: number) => {
+        if (bytes > request.maxAnswerBytes)
+          giveUp(new AnswerTooLarge(`the answer is larger than ${request.maxAnswerBytes} bytes`))
+      }
       const onAbort = () => giveUp(asError(request.signal?.reason))
       const timer = setTimeout(
         () => giveUp(new AnswerTimeout(`no answer within ${request.timeoutMs / 1000} s`)),
@@ -107,9 +119,13 @@ export class Connection {
         onRequestStart: () => {},
         onResponseStart: (_controller, status, headers) => {
           head = { status, headers }
+          limit(Number(headers['content-length'] ?? 0))
           body.expect(headers['content-length'])
         },
-        onResponseData: (_controller, chunk) => body.append(chunk),
+        onResponseData: (_controller, chunk) => {
+          body.append(chunk)
+          limit(body.length)
+        },
         onResponseEnd: () => {
           settle()
           if (head !== null) resolve({ ...head, body: body.whole() })

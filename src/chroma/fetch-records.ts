@@ -18,6 +18,13 @@ const INDEX_UNREADABLE: readonly (FindingCode | null)[] = [
   'PICKLE_BAD',
 ]
 
+export interface RecordFetcherOptions {
+  /** Learns from each answer, and from those that were too large, how large records are. */
+  readonly onAnswer?: (answer: { readonly records: number; readonly bytes: number }) => void
+  /** Answers about several records that are larger are not received; fewer are asked for instead. */
+  readonly maxAnswerBytes?: number
+}
+
 /**
  * Fetches the records of one collection by id. What is too much for one answer is asked for in halves.
  * Records whose vectors are lost come without them, and are never left out: a server that lacks one vector
@@ -27,20 +34,16 @@ const INDEX_UNREADABLE: readonly (FindingCode | null)[] = [
 export class RecordFetcher {
   readonly #api: ChromaApi
   readonly #collection: CollectionDefinition
-  readonly #onAnswer: (answer: { readonly records: number; readonly bytes: number }) => void
+  readonly #options: RecordFetcherOptions
   /** More ids at once were too much for the server. */
   #mostIds = Infinity
   /** Ids to try at once where vectors are lost: one where most are, many where few are. */
   #group = 250
 
-  constructor(
-    api: ChromaApi,
-    collection: CollectionDefinition,
-    onAnswer: (answer: { readonly records: number; readonly bytes: number }) => void = () => {},
-  ) {
+  constructor(api: ChromaApi, collection: CollectionDefinition, options: RecordFetcherOptions = {}) {
     this.#api = api
     this.#collection = collection
-    this.#onAnswer = onAnswer
+    this.#options = options
   }
 
   /** More ids than this are asked for in several requests. */
@@ -60,7 +63,11 @@ export class RecordFetcher {
       return await this.#get(ids, COLUMNS, signal)
     } catch (error) {
       const problem = problemIn(error)
-      if (problem === 'too-much' && ids.length > 1) {
+      if (problem === 'too-large' && ids.length > 1) {
+        this.#options.onAnswer?.({ records: ids.length, bytes: this.#options.maxAnswerBytes ?? 0 })
+        return this.#halves(ids, signal)
+      }
+      if (problem === 'too-many' && ids.length > 1) {
         this.#mostIds = Math.ceil(ids.length / 2)
         return this.#halves(ids, signal)
       }
@@ -88,8 +95,8 @@ export class RecordFetcher {
         this.#group = 2 * group.length
       } catch (error) {
         const problem = problemIn(error)
-        if (problem !== 'vectors-missing' && problem !== 'too-much') throw error
-        if (problem === 'too-much' && group.length === 1) throw error
+        if (problem === null || problem === 'no-index') throw error
+        if (problem !== 'vectors-missing' && group.length === 1) throw error
         this.#group = Math.max(1, group.length >> 2)
         if (group.length > 1) continue
         lost.push(...group)
@@ -110,8 +117,9 @@ export class RecordFetcher {
     include: readonly Include[],
     signal: AbortSignal | undefined,
   ): Promise<RecordBatch> {
-    const { batch, bytes } = await this.#api.getWithSize(this.#collection, { ids, include }, signal)
-    this.#onAnswer({ records: batch.ids.length, bytes })
+    const limit = ids.length > 1 ? this.#options.maxAnswerBytes : undefined
+    const { batch, bytes } = await this.#api.getWithSize(this.#collection, { ids, include }, signal, limit)
+    this.#options.onAnswer?.({ records: batch.ids.length, bytes })
     return batch
   }
 
@@ -120,8 +128,9 @@ export class RecordFetcher {
   }
 }
 
-function problemIn(error: unknown): 'too-much' | 'no-index' | 'vectors-missing' | null {
-  if (error instanceof PayloadTooLargeError) return 'too-much'
+function problemIn(error: unknown): 'too-many' | 'too-large' | 'no-index' | 'vectors-missing' | null {
+  // Without a status it was we who did not want so much.
+  if (error instanceof PayloadTooLargeError) return error.status === null ? 'too-large' : 'too-many'
   if (!(error instanceof ChromaError)) return null
   if (INDEX_UNREADABLE.includes(error.finding)) return 'no-index'
   return VECTORS_MISSING.includes(error.finding) ? 'vectors-missing' : null
@@ -129,6 +138,7 @@ function problemIn(error: unknown): 'too-much' | 'no-index' | 'vectors-missing' 
 
 /** Records that were deleted and added again come last in the answer. */
 function inOrder(batch: RecordBatch, ids: readonly string[]): RecordBatch {
+  if (batch.ids.every((id, row) => id === ids[row])) return batch
   const rows = new Map(batch.ids.map((id, row) => [id, row]))
   const wanted = ids.flatMap((id) => rows.get(id) ?? [])
   return wanted.every((row, at) => row === at) ? batch : pickRows(batch, wanted)

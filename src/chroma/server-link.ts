@@ -50,13 +50,14 @@ export class ServerLink {
   }
 
   /** What goes over the wire, made once for all attempts. */
-  prepare({ method, path, body, timeoutMs }: ChromaRequest): PreparedRequest {
+  prepare({ method, path, body, timeoutMs, maxAnswerBytes }: ChromaRequest): PreparedRequest {
     return {
       method,
       path: this.#server.prefix + path,
       headers: this.#headers,
       body: typeof body === 'string' ? Buffer.from(body) : (body ?? null),
       timeoutMs: timeoutMs ?? this.#timeoutMs,
+      maxAnswerBytes: maxAnswerBytes ?? Infinity,
     }
   }
 

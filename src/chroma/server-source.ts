@@ -28,7 +28,7 @@ export interface ServerSourceOptions {
   readonly scope: ServerScope
   /** For the lists of ids, which are not kept in memory. */
   readonly tempDir: string
-  /** Size of an answer to aim at; default 4 MB. Four times `concurrency` of it may be in memory. */
+  /** Size of an answer to aim at; default 4 MB. Some times `concurrency` of it is in memory. */
   readonly batchBytes?: number
   /** Requests for records under way at once; default 4. */
   readonly concurrency?: number
@@ -41,6 +41,9 @@ export const defaultServerSourceOptions = {
   concurrency: 4,
   windowIds: 1_000_000,
 } as const
+
+/** An answer may be so many times as large as aimed at; long documents come as a surprise. */
+const SURPRISE = 4
 
 /** A running server, read over HTTP. Collections that a restore is still building are left out. */
 export class ServerSource implements RecordSource {
@@ -97,7 +100,10 @@ class ServerCollectionReader implements CollectionReader {
     this.definition = definition
     this.expectedRecords = expectedRecords
     this.#sizer = new BatchSizer(options.batchBytes, 600 + 12 * (definition.dimension ?? 0))
-    this.#fetcher = new RecordFetcher(options.api, definition, (answer) => this.#sizer.learn(answer))
+    this.#fetcher = new RecordFetcher(options.api, definition, {
+      onAnswer: (answer) => this.#sizer.learn(answer),
+      maxAnswerBytes: SURPRISE * options.batchBytes,
+    })
   }
 
   async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {

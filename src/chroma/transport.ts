@@ -17,6 +17,8 @@ export interface ChromaRequest {
   readonly signal?: AbortSignal | undefined
   /** Overrides {@link ServerOptions.requestTimeoutMs}. */
   readonly timeoutMs?: number | undefined
+  /** A larger answer is not received: {@link PayloadTooLargeError} without a status. Not for streams. */
+  readonly maxAnswerBytes?: number | undefined
 }
 
 /**

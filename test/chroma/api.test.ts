@@ -154,16 +154,15 @@ describe('collections', () => {
   test('the records of a collection that is gone are not found', async () => {
     const gone = await newCollection(api(), { name: 'gone' })
     await api().deleteCollection(gone)
-    const listing = api().listIds(gone, {})
     const calls = [
-      api().count(gone),
-      api().get(gone, { include: [] }),
-      api().add(gone, sampleBatch({ rows: 1, dimension: 2 })),
-      listing.next(),
+      () => api().count(gone),
+      () => api().get(gone, { include: [] }),
+      () => api().add(gone, sampleBatch({ rows: 1, dimension: 2 })),
+      () => api().listIds(gone, {}).next(),
     ]
     for (const call of calls) {
-      await expect(call).rejects.toThrow(CollectionNotFoundError)
-      await expect(call).rejects.toThrow('no collection named gone')
+      await expect(call()).rejects.toThrow(CollectionNotFoundError)
+      await expect(call()).rejects.toThrow('no collection named gone')
     }
   })
 })
@@ -189,6 +188,19 @@ describe('records', () => {
     expect((await api().get(collection, { include: ['documents'] })).documents).toEqual(['new'])
     await api().deleteRecords(collection, [])
     expect(await api().count(collection)).toBe(1)
+  })
+
+  test('an answer larger than wanted is refused, and the next request works', async () => {
+    const collection = await newCollection(api())
+    await api().add(collection, sampleBatch({ rows: 200, dimension: 30 }))
+    const request = { include: ['embeddings'] } as const
+    await expect(api().getWithSize(collection, request, undefined, 10_000)).rejects.toMatchObject({
+      code: 'PAYLOAD_TOO_LARGE',
+      status: null,
+      message: expect.stringContaining('larger than 10000 bytes'),
+    })
+    const { bytes, batch } = await api().getWithSize(collection, request, undefined, 1_000_000)
+    expect([batch.ids.length, bytes > 10_000]).toEqual([200, true])
   })
 
   test('a query gives the nearest first, with distances and vectors', async () => {
