@@ -33,10 +33,15 @@ describe('a series', () => {
 })
 
 describe('the id of a backup', () => {
+  test('ids of the same second sort by the millisecond', () => {
+    const ids = [0, 1, 31, 32, 500, 999].map((ms) => newBackupId(new Date(Date.UTC(2026, 0, 1) + ms), 'a'))
+    expect([...ids].sort()).toEqual(ids)
+  })
+
   test('carries time and series, also of series with dashes', () => {
     const id = newBackupId(new Date('2026-11-20T02:03:04.567Z'), 'a-2-b')
     expect(id).toMatch(/^20261120T020304Z-a-2-b-[0-9a-z]{4}$/)
-    expect(parseBackupId(id)).toEqual({ created: new Date('2026-11-20T02:03:04Z'), series: 'a-2-b' })
+    expect(parseBackupId(id)).toEqual({ created: new Date('2026-11-20T02:03:04.567Z'), series: 'a-2-b' })
   })
 
   test('differs from one to the next', () => {
