@@ -27,6 +27,6 @@ export function parseBackupId(id: string): { readonly created: Date; readonly se
 
 /** Anything that is not a millisecond counts as the last one of its second. */
 function millisecondOf(digits: string): number {
-  const [high = -1, low = -1] = [...digits].map((digit) => ALPHABET.indexOf(digit))
+  const [high, low] = [ALPHABET.indexOf(digits.charAt(0)), ALPHABET.indexOf(digits.charAt(1))]
   return high < 0 || low < 0 ? 999 : Math.min(999, high * 32 + low)
 }
