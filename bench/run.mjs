@@ -68,15 +68,19 @@ async function withServer(work) {
   const directory = join(folder, 'chroma')
   const server = await library.startEmbeddedServer({ directory, cacheDir, signal: stopping.signal })
   const client = new RawClient(server.url, 8)
-  const onStop = () => void server.stop()
+  // Without asking those at work: a backup would wait for its server to come back.
+  const onStop = () => void cleanUp().then(() => process.exit(130))
   stopping.signal.addEventListener('abort', onStop)
+  const cleanUp = async () => {
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
   try {
     await work({ report, note, server, folder, client })
   } finally {
     stopping.signal.removeEventListener('abort', onStop)
     await client.close()
-    await server.stop()
-    await rm(folder, { recursive: true, force: true })
+    await cleanUp()
   }
 }
 
