@@ -66,6 +66,13 @@ describe('a list of ids on disk', () => {
     })
   })
 
+  test('a folder that is not there is an error that tells what to do', async () => {
+    await expect(IdSpool.create(path.join(folder, 'nope'))).rejects.toMatchObject({
+      code: 'TEMP_FILE',
+      hint: expect.stringContaining('--temp-dir'),
+    })
+  })
+
   test('leaves nothing behind, even if nobody disposes of it', async () => {
     const spool = await IdSpool.create(folder)
     await spool.append(['a'])

@@ -1,62 +1,16 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { describe, expect, test } from '@jest/globals'
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-
-import type { ChromaApi } from '../../src/chroma/api.js'
-import { ServerSource, type ServerSourceOptions } from '../../src/chroma/server-source.js'
+import { serverLookup } from '../../src/chroma/server-lookup.js'
 import { ServerCollectionWriter } from '../../src/chroma/server-sink.js'
 import { SHADOW_KEY } from '../../src/chroma/shadow-marker.js'
-import { concatBatches } from '../../src/core/concat-batches.js'
-import { displayName, type CollectionDefinition, type RecordBatch } from '../../src/core/records.js'
-import { apiForSuite, apiThroughProxy, newCollection } from '../helpers/api-for-suite.js'
-import { chromaForSuite } from '../helpers/chroma-server.js'
+import { displayName } from '../../src/core/records.js'
+import { newCollection } from '../helpers/api-for-suite.js'
 import { describeRecordSource } from '../helpers/record-source-conformance.js'
 import { expectSameRecords, sampleBatch } from '../helpers/records.js'
 import { seedServer } from '../helpers/server-seeds.js'
+import { isListing, sourceForSuite } from '../helpers/source-on-server.js'
 
-const chroma = chromaForSuite()
-const api = apiForSuite(chroma)
-const cleanup: (() => Promise<void>)[] = []
-let tempDir = ''
-
-beforeAll(async () => {
-  tempDir = await mkdtemp(path.join(tmpdir(), 'chroma-ops-source-'))
-})
-afterEach(async () => {
-  for (const undo of cleanup.splice(0)) await undo()
-})
-afterAll(async () => {
-  expect(await readdir(tempDir)).toEqual([])
-  await rm(tempDir, { recursive: true })
-})
-
-function sourceOf(options: Partial<ServerSourceOptions> = {}): ServerSource {
-  return new ServerSource({ api: api(), scope: { tenants: ['default_tenant'] }, tempDir, ...options })
-}
-
-/** All records; `during` runs after each batch. */
-async function readAll(
-  collection: CollectionDefinition,
-  options: Partial<ServerSourceOptions> = {},
-  during: (batch: RecordBatch, index: number) => Promise<void> = async () => {},
-) {
-  const reader = await sourceOf(options).openCollection(collection)
-  const batches: RecordBatch[] = []
-  for await (const batch of reader.batches()) {
-    await during(batch, batches.length)
-    batches.push(batch)
-  }
-  return { records: concatBatches(batches), batches, consistency: reader.consistency() }
-}
-
-async function filled(rows: number, dimension = 2): Promise<[CollectionDefinition, RecordBatch]> {
-  const collection = await newCollection(api())
-  const batch = sampleBatch({ rows, dimension, texts: false })
-  await new ServerCollectionWriter(api(), collection).write(batch)
-  return [await api().getCollection(collection), batch]
-}
+const { api, sourceOf, readAll, filled, apiThrough } = sourceForSuite()
 
 describeRecordSource('ServerSource', async (seeds) => {
   await seedServer(api(), seeds)
@@ -99,6 +53,21 @@ describe('a large collection', () => {
     const { records, consistency } = await readAll(collection)
     expectSameRecords(records, batch)
     expect(consistency).toEqual({ added: 0, removed: 0, missing: 0 })
+    // By id it refuses them, too; a lookup then asks in halves.
+    expectSameRecords(await serverLookup(api(), collection).fetch(batch.ids), batch)
+  })
+
+  test('what a gateway finds too large to ask for is asked for in halves', async () => {
+    const [collection, batch] = await filled(1_000)
+    let refused = 0
+    const narrow = await apiThrough(({ path, body }) => {
+      if (!path.endsWith('/get') || body.length < 3_000) return undefined
+      refused++
+      return { kind: 'status', status: 413, body: 'Payload too large' }
+    })
+    expectSameRecords((await readAll(collection, { api: narrow })).records, batch)
+    expect(refused).toBeGreaterThan(0)
+    expect(refused).toBeLessThan(12)
   })
 
   test('is listed in windows', async () => {
@@ -110,13 +79,11 @@ describe('a large collection', () => {
   test('a listing that breaks off in the middle goes on where it ended', async () => {
     const [collection, batch] = await filled(20_000, 1)
     let listings = 0
-    const through = await apiThroughProxy(chroma().url, ({ path: address, body }) => {
-      const isListing = address.endsWith('/get') && body.includes('"include":[]')
-      const isSpoiled = isListing && ++listings <= 3
+    const cut = await apiThrough((request) => {
+      const isSpoiled = isListing(request) && ++listings <= 3
       return isSpoiled ? { kind: 'cut', bytes: 60_000 * listings, framing: 'chunked' } : undefined
     })
-    cleanup.push(() => through.close())
-    const { records, consistency } = await readAll(collection, { api: through.api })
+    const { records, consistency } = await readAll(collection, { api: cut })
     expect(records.ids).toEqual(batch.ids)
     expect(consistency).toEqual({ added: 0, removed: 0, missing: 0 })
     expect(listings).toBe(5)
@@ -161,94 +128,3 @@ describe('documents of very different length', () => {
     expectSameRecords(records, { ...batch, documents })
   })
 })
-
-describe('while others write', () => {
-  const rows = 3_000
-  const options = { batchBytes: 20_000, concurrency: 2 }
-  const anyId = (number: number) => `id${String(number).padStart(8, '0')}`
-
-  test('additions and deletions are counted, and what existed throughout is there', async () => {
-    const [collection, batch] = await filled(rows)
-    const deleted = batch.ids.filter((_, row) => row % 3 === 0)
-    const { records, consistency } = await readAll(collection, options, async (_, index) => {
-      if (index !== 0) return
-      await api().deleteRecords(collection, deleted)
-      await api().add(collection, sampleBatch({ rows: 50, dimension: 2, first: rows }))
-    })
-    const gone = new Set(deleted)
-    const read = new Set(records.ids)
-    expect(batch.ids.filter((id) => !gone.has(id) && !read.has(id))).toEqual([])
-    expect(read.size).toBe(records.ids.length)
-    expect(consistency.added).toBe(50)
-    expect(consistency.removed).toBe(deleted.length)
-    expect(consistency.missing).toBe(rows - records.ids.length)
-    expect(consistency.missing).toBeGreaterThan(0)
-  })
-
-  test('a record that is deleted and added again is not counted, and is read once', async () => {
-    const [collection] = await filled(rows)
-    const { records, consistency } = await readAll(collection, options, async (_, index) => {
-      if (index !== 0) return
-      const again = sampleBatch({ rows: 10, dimension: 2, first: 2_900 })
-      await api().deleteRecords(collection, again.ids)
-      await api().add(collection, again)
-    })
-    expect(new Set(records.ids).size).toBe(rows)
-    expect(consistency).toEqual({ added: 0, removed: 0, missing: 0 })
-  })
-
-  test('deletions between the windows of a listing skip nothing', async () => {
-    const [collection, batch] = await filled(1_000)
-    const early = batch.ids.slice(0, 40)
-    const disturbed = await beforeListing(async (listing) => {
-      if (listing === 2) await api().deleteRecords(collection, early)
-    })
-    const { records } = await readAll(collection, { api: disturbed, windowIds: 300 })
-    expect(records.ids).toEqual(batch.ids.slice(40))
-  })
-
-  test('a listing that deletions disturb again and again is taken in one piece', async () => {
-    const [collection, batch] = await filled(1_000)
-    const disturbed = await beforeListing(async (listing) => {
-      await api().deleteRecords(collection, [anyId(listing)])
-    })
-    const { records } = await readAll(collection, { api: disturbed, windowIds: 300 })
-    expect(records.ids).toEqual([anyId(0), ...batch.ids.slice(1 + batch.ids.length - records.ids.length)])
-    expect(records.ids.length).toBeGreaterThan(980)
-  })
-
-  test('a busy writer does not make any record that stays disappear', async () => {
-    const [collection, batch] = await filled(rows)
-    const stop = new AbortController()
-    const writing = write(collection, stop.signal)
-    const { records } = await readAll(collection, { ...options, windowIds: 700 })
-    stop.abort()
-    const touched = await writing
-    const read = new Set(records.ids)
-    expect(batch.ids.filter((id) => !touched.has(id) && !read.has(id))).toEqual([])
-    expect(read.size).toBe(records.ids.length)
-  })
-
-  /** Deletes and adds until it is told to stop; the ids that it deleted. */
-  async function write(collection: CollectionDefinition, signal: AbortSignal): Promise<Set<string>> {
-    const touched = new Set<string>()
-    for (let turn = 0; !signal.aborted; turn++) {
-      const ids = Array.from({ length: 5 }, (_, index) => anyId((turn * 37 + index * 11) % rows))
-      for (const id of ids) touched.add(id)
-      await api().deleteRecords(collection, ids)
-      await api().add(collection, sampleBatch({ rows: 3, dimension: 2, first: rows + turn * 3 }))
-    }
-    return touched
-  }
-})
-
-/** An API that does something before each request for a list of ids; they are counted from 1. */
-async function beforeListing(act: (listing: number) => Promise<void>): Promise<ChromaApi> {
-  let listings = 0
-  const through = await apiThroughProxy(chroma().url, async ({ path: address, body }) => {
-    if (address.endsWith('/get') && body.includes('"include":[]')) await act(++listings)
-    return undefined
-  })
-  cleanup.push(() => through.close())
-  return through.api
-}
