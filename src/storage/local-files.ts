@@ -76,10 +76,27 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
     throw new StoreError(`the disk took ${size} of ${bytes.length} bytes without saying so`)
 }
 
-/** Each new folder is made durable in the one above it. */
+/**
+ * Each new folder is made durable in the one above it. One by one: `mkdir` with `recursive` reports a
+ * read-only disk as a missing folder.
+ */
 async function makeFolders(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true })
-  if (first === undefined) return
-  const top = path.dirname(first)
-  for (let made = folder; made !== top; made = path.dirname(made)) await syncFolder(path.dirname(made))
+  try {
+    await makeFolder(folder)
+  } catch (error) {
+    const above = path.dirname(folder)
+    if (!isErrno(error, 'ENOENT') || above === folder) throw error
+    await makeFolders(above)
+    await makeFolder(folder)
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return
+    throw error
+  }
+  await syncFolder(path.dirname(folder))
 }

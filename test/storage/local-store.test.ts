@@ -115,8 +115,8 @@ describe('durability', () => {
     const target = path.join(root, 'x/y/blob')
     const syncs = await syncsDuring(() => store.put('x/y/blob', bytes('value')), target)
     expect(syncs).toEqual([
-      { of: path.join(root, 'x'), visible: false },
       { of: root, visible: false },
+      { of: path.join(root, 'x'), visible: false },
       { of: expect.stringContaining(`${target}~`), visible: false },
       { of: path.join(root, 'x/y'), visible: true },
     ])
