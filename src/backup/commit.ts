@@ -20,8 +20,9 @@ export async function commitBackup(
   const key = manifestKey(head.id)
   const bytes = encodeHead(head)
   await repository.store.putNew(key, bytes, signal)
-  const stored = await repository.store.get(key, { signal })
-  if (!bytes.equals(stored.bytes)) {
+  const isStored = async () => bytes.equals((await repository.store.get(key, { signal })).bytes)
+  // Once more, for the network and the disk err too.
+  if (!(await isStored()) && !(await isStored())) {
     throw new ManifestDamagedError(head.id, `${key} is not what was written to it`, {
       hint: 'run "chroma-ops repo check" and do not trust this store',
     })

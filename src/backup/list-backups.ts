@@ -57,8 +57,7 @@ export async function readEntry(
   signal: AbortSignal | undefined,
 ): Promise<BackupEntry | null> {
   try {
-    const { bytes } = await repository.store.get(manifestKey(id), { signal })
-    return { id, series, head: decodeHead(id, bytes), damaged: null }
+    return { id, series, head: await readHead(repository, id, signal), damaged: null }
   } catch (error) {
     // Deleted since it was listed.
     if (error instanceof BlobNotFoundError) return null
@@ -66,6 +65,21 @@ export async function readEntry(
       return { id, series, head: null, damaged: error }
     }
     throw error
+  }
+}
+
+/** What does not match its checksum is read once more, for the network and the disk err too. */
+async function readHead(
+  { store }: Repository,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<BackupHead> {
+  const read = async () => decodeHead(id, (await store.get(manifestKey(id), { signal })).bytes)
+  try {
+    return await read()
+  } catch (error) {
+    if (!(error instanceof ManifestDamagedError)) throw error
+    return read()
   }
 }
 

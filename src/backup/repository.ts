@@ -75,11 +75,13 @@ async function refuseOrphans(store: BlobStore, signal: AbortSignal | undefined):
 }
 
 async function readIfThere(store: BlobStore, signal: AbortSignal | undefined): Promise<Repository | null> {
+  const read = async () => decode(store, (await store.get(REPOSITORY_KEY, { signal })).bytes)
   try {
-    const { bytes } = await store.get(REPOSITORY_KEY, { signal })
-    return decode(store, bytes)
+    return await read()
   } catch (error) {
     if (error instanceof BlobNotFoundError) return null
+    // Once more, for the network and the disk err too.
+    if (error instanceof RepositoryDamagedError) return read()
     throw error
   }
 }
