@@ -71,6 +71,7 @@ test('a backup is 4 and partial; it names the collection, and has the others and
       { name: 'intact', status: 'complete', records: 20, error: null },
       { name: 'whole', status: 'complete', records: 30, error: null },
     ],
+    restoreCommand: expect.stringMatching(/ --allow-partial$/),
   })
 })
 

@@ -11,6 +11,7 @@ import {
   type StoredObject,
 } from './fake-s3-bucket.js'
 import { S3Refusal, type S3Request, verifyRequest } from './fake-s3-request.js'
+import { withFlippedBit } from './faulty-store.js'
 import { startHttpServer, type TestServer } from './http-server.js'
 
 export type Fault =
@@ -31,6 +32,8 @@ export type Fault =
   | { readonly kind: 'cut' }
   /** Half of the answer's body, then silence. */
   | { readonly kind: 'stall' }
+  /** One bit of the answer's body is changed on the way. */
+  | { readonly kind: 'flip' }
 
 export interface FakeS3Options extends Partial<Pick<BucketRules, 'conditions' | 'pageSize'>> {
   readonly buckets?: readonly string[]
@@ -107,6 +110,11 @@ export class FakeS3 {
     const answer = this.#apply(request)
     if (fault?.kind === 'lose-answer') {
       response.destroy()
+      return
+    }
+    if (fault?.kind === 'flip' && answer.body.length > 0) {
+      const body = withFlippedBit(answer.body, answer.body.length * 4)
+      await this.#send(request, response, { ...answer, body }, null)
       return
     }
     const isBroken = fault?.kind === 'cut' || fault?.kind === 'stall'

@@ -9,8 +9,8 @@ export async function backUp(url: string, repo: string, ...flags: readonly strin
 }
 
 /** Ids of the backups that a repository lists, newest first; fails the test if one is not whole. */
-export async function listedBackups(repo: string): Promise<string[]> {
-  const { backups } = await runJson(['backup', 'list', '--repo', repo])
+export async function listedBackups(repo: string, ...flags: readonly string[]): Promise<string[]> {
+  const { backups } = await runJson(['backup', 'list', '--repo', repo, ...flags])
   if (!Array.isArray(backups)) throw new Error('no list of backups')
   return backups.map((backup: unknown) => {
     expect(backup).toMatchObject({ damaged: null, status: 'complete' })
@@ -19,8 +19,8 @@ export async function listedBackups(repo: string): Promise<string[]> {
 }
 
 /** Reads every record of every listed backup and expects it to be what was written. */
-export async function expectSound(repo: string): Promise<void> {
-  const document = await runJson(['backup', 'verify', '--depth', 'records', '--repo', repo])
+export async function expectSound(repo: string, ...flags: readonly string[]): Promise<void> {
+  const document = await runJson(['backup', 'verify', '--depth', 'records', '--repo', repo, ...flags])
   expect(document).toMatchObject({ status: 'ok', unreadable: [] })
 }
 

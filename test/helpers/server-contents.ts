@@ -1,3 +1,5 @@
+const PAGE = 10_000
+
 /** What a server says of its collections, by `tenant/database/name`: the definition, then each record in order. */
 export type ServerContents = ReadonlyMap<string, readonly string[]>
 
@@ -13,12 +15,10 @@ export async function serverContents(
   const contents = new Map<string, readonly string[]>()
   for (const tenant of tenants) {
     for (const { place, collection } of await collectionsOf(url, tenant)) {
-      const answer = await answered(`${place}/${collection.id}/get`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ include: ['embeddings', 'documents', 'metadatas', 'uris'] }),
-      })
-      contents.set(`${tenant}/${collection.path}`, [collection.definition, ...recordsOf(answer)])
+      contents.set(`${tenant}/${collection.path}`, [
+        collection.definition,
+        ...(await recordsIn(`${place}/${collection.id}`)),
+      ])
     }
   }
   return contents
@@ -31,13 +31,21 @@ export function expectSameContents(actual: ServerContents, expected: ServerConte
     const [found = [], wanted = []] = [actual.get(name), expected.get(name)]
     for (let line = 0; line < Math.max(found.length, wanted.length); line++) {
       if (found[line] === wanted[line]) continue
+      const [is = 'nothing', not = 'nothing'] = [found[line], wanted[line]]
       differences.push(
-        `${name}, line ${line}:\n  is ${found[line] ?? 'nothing'}\n  not ${wanted[line] ?? 'nothing'}`,
+        `${name}, line ${line}:\n  is ${fromDifference(is, not)}\n  not ${fromDifference(not, is)}`,
       )
     }
   }
   if (differences.length > 0)
     throw new Error(`${differences.length} differences:\n${differences.slice(0, 3).join('\n')}`)
+}
+
+/** A text from a little before the place where it leaves the other one. */
+function fromDifference(text: string, other: string): string {
+  let at = 0
+  while (at < text.length && text[at] === other[at]) at++
+  return `…${text.slice(Math.max(0, at - 60), at + 200)}`
 }
 
 /** Drops every collection of a tenant. */
@@ -72,6 +80,25 @@ async function collectionsOf(url: string, tenant: string): Promise<FoundCollecti
     }
   }
   return found
+}
+
+/** In pages: of more than 32,766 records the server cannot give the vectors at once. */
+async function recordsIn(address: string): Promise<string[]> {
+  const records: string[] = []
+  for (;;) {
+    const answer = await answered(`${address}/get`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        limit: PAGE,
+        offset: records.length,
+        include: ['embeddings', 'documents', 'uris', 'metadatas'],
+      }),
+    })
+    const page = recordsOf(answer)
+    records.push(...page)
+    if (page.length < PAGE) return records
+  }
 }
 
 function recordsOf(answer: unknown): string[] {
