@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import os from 'node:os'
 
-import { CommanderError } from 'commander'
+import { CommanderError, type Command } from 'commander'
 
 import type { Host } from './commands/host.js'
 import { Interruption } from './commands/interruption.js'
@@ -62,7 +62,7 @@ async function execute(
     if (thrown instanceof CommanderError && thrown.code === 'commander.help') {
       return reportMissingCommand(args, host, run, help.error)
     }
-    return reportFailure(run, thrown instanceof CommanderError ? usageError(thrown) : thrown)
+    return reportFailure(run, thrown instanceof CommanderError ? usageError(thrown, program, args) : thrown)
   }
 }
 
@@ -111,11 +111,27 @@ async function reportFailure(run: Run, thrown: unknown): Promise<number> {
   return run.failureCode(thrown)
 }
 
-function usageError({ message }: CommanderError): UsageError {
+function usageError({ message }: CommanderError, program: Command, args: readonly string[]): UsageError {
   const [first = '', guess] = message.replace(/^error: /, '').split('\n(')
   return new UsageError(first, {
-    hint: guess === undefined ? 'see chroma-ops --help' : guess.replace(/\)$/, '').replace(/^D/, 'd'),
+    hint:
+      guess === undefined
+        ? `see ${namedCommand(program, args)} --help`
+        : guess.replace(/\)$/, '').replace(/^D/, 'd'),
   })
+}
+
+/** The command whose help is meant, as far as it was named. */
+function namedCommand(program: Command, args: readonly string[]): string {
+  const names = [program.name()]
+  let command = program
+  for (const arg of args) {
+    const next = command.commands.find((candidate) => candidate.name() === arg)
+    if (next === undefined) continue
+    names.push(arg)
+    command = next
+  }
+  return names.join(' ')
 }
 
 function processHost(): Host {
