@@ -4,6 +4,7 @@ import type { BackupJob } from '../backup/backup-job.js'
 import type { Repository } from '../backup/repository.js'
 import type { ChromaApi } from '../chroma/api.js'
 import { catalogue } from '../config/catalogue.js'
+import { OpsError } from '../core/errors.js'
 import { withAudit } from './audit.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
@@ -65,7 +66,7 @@ async function create(context: CommandContext, flags: Flags): Promise<void> {
   )
   context.finish(summary.exitCode)
   const { describeHead, shownCollection } = await import('./describe-backup.js')
-  const restoreCommand = restoreCommandLine(summary.head.id, api.transport.displayUrl, settings)
+  const restoreCommand = restoreCommandLine(summary.head, api.transport.displayUrl, settings)
   const result = {
     repository: repository.store.displayUrl,
     backup: shownHead(summary.head),
@@ -79,7 +80,7 @@ async function create(context: CommandContext, flags: Flags): Promise<void> {
 }
 
 async function plan(context: CommandContext, flags: Flags): Promise<void> {
-  const repository = await openOwnRepository(context)
+  const { repository, displayUrl } = await repositoryToPlanFor(context, flags.init === true)
   const api = await context.openServer()
   const job = await backupJob(context, flags, repository, api)
   const [{ planBackup }, { describePlan, planExitCode }] = await Promise.all([
@@ -88,10 +89,26 @@ async function plan(context: CommandContext, flags: Flags): Promise<void> {
   ])
   const backupPlan = await planBackup(job)
   context.finish(planExitCode(backupPlan))
-  context.output.result(
-    { repository: repository.store.displayUrl, dryRun: true, ...backupPlan },
-    describePlan,
-  )
+  context.output.result({ repository: displayUrl, dryRun: true, ...backupPlan }, describePlan)
+}
+
+/** With `--init`, an empty one in memory stands for the repository that is not there yet. */
+async function repositoryToPlanFor(
+  context: CommandContext,
+  mayBeMissing: boolean,
+): Promise<{ repository: Repository; displayUrl: string }> {
+  const store = await context.openRepositoryStore()
+  const { displayUrl } = store
+  const { initRepository, openRepository } = await import('../backup/repository.js')
+  try {
+    return { repository: await openRepository({ store, signal: context.signal }), displayUrl }
+  } catch (error) {
+    if (!mayBeMissing || !(error instanceof OpsError) || error.code !== 'REPOSITORY_NOT_FOUND') throw error
+  }
+  context.output.note(`the repository at ${displayUrl} would be created`)
+  const { MemoryStore } = await import('../storage/memory-store.js')
+  const { repository } = await initRepository({ store: new MemoryStore('plan'), now: context.host.now() })
+  return { repository, displayUrl }
 }
 
 async function initialised(context: CommandContext): Promise<Repository> {

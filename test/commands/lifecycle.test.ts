@@ -97,6 +97,15 @@ describe('backup', () => {
     expect(await readdir(path.join(repo, 'backups'))).toEqual(before)
   })
 
+  test('--dry-run with --init plans for a repository that is not there, and does not make it', async () => {
+    const missing = path.join(repo, '..', 'not-there')
+    const args = ['backup', '--dry-run', '--url', chroma().url, '--repo', missing]
+    expect(documentOf(await runCli([...args, '--json']))).toMatchObject({ error: { exitCode: 10 } })
+    const plan = documentOf(await runCli([...args, '--init', '--json']))
+    expect(plan).toMatchObject({ repository: missing, dryRun: true, records: 320, previous: null })
+    await expect(readdir(missing)).rejects.toThrow('ENOENT')
+  })
+
   test('the series comes from the target when nothing names one', async () => {
     const { series } = await documentAtServer('backup', '--dry-run')
     expect(series).toBe(new URL(chroma().url).host.replaceAll(/[.:]/g, '-'))
