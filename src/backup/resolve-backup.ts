@@ -46,7 +46,7 @@ export async function resolveBackup(
     if (skip === 0) return head
     skip--
   }
-  throw notFound(repository, selector, entries)
+  throw notFound(repository, selector, entries, options.collections)
 }
 
 /** A complete backup of its whole series: what `latest`, parents and guards count. */
@@ -118,10 +118,14 @@ function notFound(
   repository: Repository,
   selector: string,
   entries: readonly BackupEntry[],
+  collections: readonly string[] = [],
 ): BackupNotFoundError {
   const newest = entries.slice(0, 5).map(({ id, head }) => `${id}${remark(head)}`)
   const hint = newest.length === 0 ? 'there is no backup yet' : `the newest are: ${newest.join(', ')}`
-  return new BackupNotFoundError(`no backup "${selector}" in ${repository.store.displayUrl}`, { hint })
+  const whole = collections.length === 0 ? '' : ` with all of ${collections.join(', ')}`
+  return new BackupNotFoundError(`no backup "${selector}"${whole} in ${repository.store.displayUrl}`, {
+    hint,
+  })
 }
 
 /** Why a backup does not count as latest. */

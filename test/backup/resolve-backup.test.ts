@@ -69,7 +69,10 @@ describe('latest', () => {
     expect(await resolve('latest', { collections: ['images'] })).toBe(partial.head.id)
     expect(await resolve('latest', { collections: ['docs', 'images'] })).toBe(whole)
     expect(await resolve('latest', { collections: ['*'] })).toBe(selection)
-    await expect(resolve('latest', { collections: ['nope'] })).rejects.toMatchObject({ exitCode: 10 })
+    await expect(resolve('latest', { collections: ['nope', 'docs'] })).rejects.toMatchObject({
+      exitCode: 10,
+      message: expect.stringContaining('no backup "latest" with all of nope, docs in '),
+    })
   })
 
   test('does not fall back silently when the newest manifest is damaged', async () => {
