@@ -1,6 +1,7 @@
 import { findByCode } from '../chroma/catalogue.js'
 import { vectorFindings } from '../chroma/catalogue-vectors.js'
 import { ChromaError } from '../chroma/errors.js'
+import { explainError } from '../chroma/explain.js'
 import { asError, OpsError } from '../core/errors.js'
 import { displayName, type CollectionName } from '../core/records.js'
 import { RetryExhausted } from '../core/retry-exhausted.js'
@@ -65,8 +66,10 @@ export function healthCommand(collection: CollectionName, url: string): string {
   return `chroma-ops health --level deep --collection ${shellWord(displayName(collection))} --url ${shellWord(url)}`
 }
 
-export function explainCommand(error: Error): string {
+/** Null when the catalogue has no answer. */
+export function explainCommand(error: Error): string | null {
   const text = error instanceof ChromaError ? (error.serverMessage ?? error.message) : error.message
+  if (explainError(text).length === 0) return null
   return `chroma-ops explain ${shellWord(text)}`
 }
 

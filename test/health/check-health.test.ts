@@ -150,6 +150,8 @@ describe('what cannot be used is critical', () => {
     const address = site.address()
     const report = await healthOf(`http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`)
     expect(idsOf(report)).toEqual(['NOT_CHROMA'])
+    // The catalogue knows nothing about it, so nobody is sent there.
+    expect(report.findings[0]?.command).toBeNull()
     expect(report.status).toBe('critical')
   })
 
