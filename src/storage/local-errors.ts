@@ -3,6 +3,8 @@ import { StoreAccessError, StoreError, StoreFullError, StoreUnreachableError } f
 
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 const ACCESS = ['EACCES', 'EPERM', 'EROFS']
+/** Actions, by their first word, that need no right to write. */
+const READING = /^(open|read|list|look) /
 /** Network file systems: the server may come back. */
 const UNREACHABLE = [
   'ESTALE',
@@ -21,13 +23,14 @@ export function localError(thrown: unknown, action: string): Error {
   const code = errnoOf(thrown)
   const message = `cannot ${action}: ${EXPLAINED[code ?? ''] ?? cause.message}`
   if (code === undefined) return new StoreError(message, { cause })
+  const verb = READING.test(action) && code !== 'EROFS' ? 'read' : 'write'
   if (FULL.includes(code))
     return new StoreFullError(message, {
       cause,
       hint: 'free space, or use another disk; what was stored before is unchanged',
     })
   if (ACCESS.includes(code))
-    return new StoreAccessError(message, { cause, hint: 'let the user that runs chroma-ops write there' })
+    return new StoreAccessError(message, { cause, hint: `let the user that runs chroma-ops ${verb} there` })
   if (UNREACHABLE.includes(code)) return new StoreUnreachableError(message, { cause })
   return new StoreError(message, { cause })
 }
