@@ -1,0 +1,26 @@
+import base from './jest.config.js'
+
+// How often what the default suite does a few times is done here. Workers inherit the environment.
+const often = {
+  CHROMA_OPS_TEST_KILLS: 100,
+  CHROMA_OPS_TEST_CASES: 1000,
+  CHROMA_OPS_TEST_SEEDS: 25,
+  CHROMA_OPS_TEST_BITS: 100,
+  CHROMA_OPS_TEST_PROBES: 1000,
+  CHROMA_OPS_TEST_BUSY_ROUNDS: 20,
+  CHROMA_OPS_TEST_ROOM_STEP: 64 * 1024,
+  CHROMA_OPS_TEST_BAD_DAYS: 100,
+}
+for (const [name, value] of Object.entries(often)) process.env[name] ??= String(value)
+
+/** @type {import('jest').Config} */
+export default {
+  ...base,
+  testMatch: [
+    '<rootDir>/test/soak/*.soak.ts',
+    '<rootDir>/test/backup/restore-kill.test.ts',
+    '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,queries,round-trip,s3}.test.ts',
+  ],
+  // Of a single test: two hours.
+  testTimeout: 7_200_000,
+}
