@@ -1,4 +1,4 @@
-import { isJsonObject, parseJson, type JsonObject, type JsonValue } from '../core/json.js'
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.js'
 
 /** What a server can do, as far as `/openapi.json` tells. */
 export interface ServerCapabilities {
@@ -27,9 +27,8 @@ const SIGNS = [
   { suffix: '/by-id/{collection_id}', atLeast: '1.5.7' },
 ] as const
 
-/** @param openapi the text of `/openapi.json`, null when the server has none */
-export function fingerprintFrom(openapi: string | null, claimedVersion: string | null): ServerFingerprint {
-  const document = openapi === null ? null : parseJson(openapi)
+/** @param document what `/openapi.json` holds, null when the server has none */
+export function fingerprintFrom(document: JsonValue, claimedVersion: string | null): ServerFingerprint {
   const paths = [...(objectAt(document, 'paths')?.keys() ?? [])]
   if (paths.length === 0) {
     return {

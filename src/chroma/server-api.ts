@@ -6,6 +6,7 @@ import {
   ChromaNotFoundError,
   ChromaNotSupportedError,
   DatabaseNotFoundError,
+  NotChromaError,
   TenantNotFoundError,
 } from './errors.js'
 import { fingerprintFrom, type ServerFingerprint } from './fingerprint.js'
@@ -54,9 +55,9 @@ export class ServerApi {
   /** Which release this may be and what it can do, and how that was found out. Asked once. */
   async fingerprint(signal?: AbortSignal): Promise<ServerFingerprint> {
     if (this.#fingerprint === undefined) {
-      const openapi = await this.#optionalText('/openapi.json', signal)
-      const version = await this.#optionalText(`${apiRoot}/version`, signal)
-      this.#fingerprint = fingerprintFrom(openapi, version?.replaceAll('"', '') ?? null)
+      const openapi = await this.#optional('/openapi.json', signal)
+      const version = await this.#optional(`${apiRoot}/version`, signal)
+      this.#fingerprint = fingerprintFrom(openapi, typeof version === 'string' ? version : null)
     }
     return this.#fingerprint
   }
@@ -133,13 +134,18 @@ export class ServerApi {
   }
 
   /** Null when the server does not have this path. */
-  async #optionalText(path: string, signal: AbortSignal | undefined): Promise<string | null> {
+  /** Null: the server has nothing there, or a proxy in front of it has a page of its own. */
+  async #optional(path: string, signal: AbortSignal | undefined): Promise<JsonValue> {
+    const decode = (body: Buffer) => (body[0] === MARKUP ? null : decodeJson(body))
     try {
-      const body = await this.transport.send({ method: 'GET', path, idempotent: true, signal })
-      return body.toString('utf8')
+      return await this.transport.exchange({ method: 'GET', path, idempotent: true, signal }, decode)
     } catch (error) {
-      if (error instanceof ChromaNotSupportedError || error instanceof ChromaNotFoundError) return null
+      const absent = [ChromaNotSupportedError, ChromaNotFoundError, NotChromaError]
+      if (absent.some((kind) => error instanceof kind)) return null
       throw error
     }
   }
 }
+
+/** `<` */
+const MARKUP = 0x3c

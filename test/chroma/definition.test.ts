@@ -92,7 +92,7 @@ describe('a definition', () => {
 
 describe('fingerprintFrom', () => {
   const openapi = (paths: readonly string[], schema: boolean) =>
-    JSON.stringify({
+    fromPlain({
       paths: Object.fromEntries(paths.map((path) => [path, {}])),
       components: {
         schemas: {

@@ -215,7 +215,8 @@ async function garble(response: ServerResponse, answer: ServerAnswer, part: 'bod
   }
   const body = Buffer.from(answer.body)
   const middle = Math.floor(body.length / 2)
-  body.fill('}#{', middle, Math.min(body.length, middle + 6))
+  // A control character: no JSON, wherever it falls. Other damage may be JSON again, and then nobody can tell.
+  body.fill('}\u0001{', middle, Math.min(body.length, middle + 6))
   await passOn(response, { ...answer, body })
 }
 
