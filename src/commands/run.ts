@@ -62,11 +62,13 @@ export class Run implements Launcher {
   async run(command: Command, work: (context: CommandContext) => Promise<void>): Promise<void> {
     const settings = await this.#settings(command)
     const { catalogue } = await import('../config/catalogue.js')
+    const dumb = this.#host.environment['TERM'] === 'dumb'
     this.#output = this.#createOutput({
       format: formatOf(this.#args),
       quiet: settings.value(catalogue.quiet),
       verbose: settings.value(catalogue.verbose),
-      color: !settings.value(catalogue.noColor) && this.#host.environment['TERM'] !== 'dumb',
+      color: !settings.value(catalogue.noColor) && !dumb,
+      dumb,
       progress: !settings.value(catalogue.noProgress),
       logFormat: settings.value(catalogue.logFormat),
     })

@@ -48,7 +48,7 @@ async function createMessages({
 
   async function createView(): Promise<ProgressView> {
     if (reporting.quiet || !reporting.progress) return new NoProgress(stderr)
-    if (stderr.isTTY !== true) return new ProgressLines(stderr, lineEvery, now)
+    if (stderr.isTTY !== true || reporting.dumb === true) return new ProgressLines(stderr, lineEvery, now)
     const { ProgressBars } = await import('./progress-bars.js')
     return new ProgressBars(stderr, now)
   }

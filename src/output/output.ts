@@ -39,6 +39,8 @@ export interface Reporting {
   /** Colours, where the stream is a terminal. */
   readonly color: boolean
   readonly progress: boolean
+  /** A terminal that only prints lines (TERM=dumb). */
+  readonly dumb?: boolean
   readonly logFormat: 'text' | 'json'
 }
 

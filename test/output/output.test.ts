@@ -80,6 +80,17 @@ describe('as text', () => {
     expect(unwanted.stderr.text).toBe('error: no\n')
   })
 
+  test('a dumb terminal gets no bars', async () => {
+    const shown = async (dumb: boolean) => {
+      const { output, stderr } = await open({ dumb }, true)
+      output.update({ task: 'docs', phase: 'read', done: 1, total: 2, unit: 'records', bytes: 3 })
+      await output.end()
+      return stderr.text
+    }
+    expect(await shown(false)).toContain('\u001b')
+    expect(await shown(true)).not.toContain('\u001b')
+  })
+
   test('names from elsewhere cannot act on the terminal', async () => {
     const { output, stdout, stderr } = await open()
     output.warn({ code: 'W', message: 'a\u001b[2Jb' })
