@@ -26,6 +26,7 @@ export function describeHead(
     ['type', head.type],
     ['series', head.series],
     ['target', head.target.url],
+    ['scope', scopeText(head)],
     ['finished', `${instant(new Date(head.finished))} after ${duration(head.durationMs)}`],
     [
       'contents',
@@ -60,6 +61,15 @@ function describeCollections(
     'dimension',
     'size',
   ])
+}
+
+function scopeText({ scope }: ShownHead): string {
+  const { tenants, databases, collections, exclude } = scope
+  return [
+    `${databases === null ? 'all databases' : `database ${databases.join(', ')}`} of ${tenants.join(', ')}`,
+    ...(collections.length > 0 ? [`only ${collections.join(', ')}`] : []),
+    ...(exclude.length > 0 ? [`without ${exclude.join(', ')}`] : []),
+  ].join('; ')
 }
 
 function statusText({ status, counts }: ShownHead, style: Style): string {

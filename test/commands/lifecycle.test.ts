@@ -59,6 +59,7 @@ describe('backup', () => {
     expect(exitCode).toBe(0)
     expect(stderr).toMatch(/^created repository [0-9a-f]{32} at /)
     expect(stdout).toContain('2 collections, 320 records')
+    expect(stdout).toMatch(/^scope +all databases of default_tenant$/m)
     expect(stdout).toContain(`chroma-ops restore ${await newest()} --repo ${repo} --url ${chroma().url}`)
   })
 
