@@ -19,10 +19,12 @@ const INDEX_UNREADABLE: readonly (FindingCode | null)[] = [
 ]
 
 export interface RecordFetcherOptions {
-  /** Learns from each answer, and from those that were too large, how large records are. */
+  /** Learns from each answer how large records are. */
   readonly onAnswer?: (answer: { readonly records: number; readonly bytes: number }) => void
   /** Answers about several records that are larger are not received; fewer are asked for instead. */
   readonly maxAnswerBytes?: number
+  /** What an answer left out is asked for once more: only a record that is gone may be missed. */
+  readonly askAgain?: boolean
 }
 
 /**
@@ -53,35 +55,37 @@ export class RecordFetcher {
 
   /** The records in the order of `ids`; those that are not there are left out. */
   async fetch(ids: readonly string[], signal?: AbortSignal): Promise<RecordBatch> {
-    const batch = await this.#fetch(ids, signal)
-    return inOrder(this.#concat([batch]), ids)
+    const pieces: RecordBatch[] = []
+    for await (const piece of await this.fetchPieces(ids, signal)) pieces.push(piece)
+    return this.#concat(pieces)
   }
 
-  async #fetch(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
+  /**
+   * The same as one batch, already there when the promise resolves. What is too much at once comes in several,
+   * each of which is asked for only when it is wanted, so that little of it is in memory.
+   */
+  async fetchPieces(ids: readonly string[], signal?: AbortSignal): Promise<AsyncIterable<RecordBatch>> {
     if (ids.length > this.#mostIds) return this.#halves(ids, signal)
     try {
-      return await this.#get(ids, COLUMNS, signal)
+      return this.#only(await this.#getAll(ids, signal), ids)
     } catch (error) {
       const problem = problemIn(error)
-      if (problem === 'too-large' && ids.length > 1) {
-        this.#options.onAnswer?.({ records: ids.length, bytes: this.#options.maxAnswerBytes ?? 0 })
-        return this.#halves(ids, signal)
-      }
-      if (problem === 'too-many' && ids.length > 1) {
-        this.#mostIds = Math.ceil(ids.length / 2)
-        return this.#halves(ids, signal)
-      }
-      if (problem === 'no-index') return this.#withoutVectors(ids, signal)
-      if (problem === 'vectors-missing') return this.#separately(ids, signal)
-      throw error
+      if (problem === 'no-index') return this.#only(await this.#withoutVectors(ids, signal), ids)
+      if (problem === 'vectors-missing') return this.#only(await this.#separately(ids, signal), ids)
+      if (problem === null || ids.length === 1) throw error
+      if (problem === 'too-many') this.#mostIds = Math.ceil(ids.length / 2)
+      return this.#halves(ids, signal)
     }
   }
 
-  async #halves(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
+  async *#halves(ids: readonly string[], signal: AbortSignal | undefined): AsyncGenerator<RecordBatch> {
     const middle = Math.ceil(ids.length / 2)
-    const first = await this.#fetch(ids.slice(0, middle), signal)
-    const second = await this.#fetch(ids.slice(middle), signal)
-    return this.#concat([first, second])
+    yield* await this.fetchPieces(ids.slice(0, middle), signal)
+    yield* await this.fetchPieces(ids.slice(middle), signal)
+  }
+
+  async *#only(batch: RecordBatch, ids: readonly string[]): AsyncGenerator<RecordBatch> {
+    yield inOrder(this.#concat([batch]), ids)
   }
 
   async #separately(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
@@ -110,6 +114,14 @@ export class RecordFetcher {
   async #withoutVectors(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
     const batch = await this.#get(ids, COLUMNS_WITHOUT_VECTORS, signal)
     return { ...batch, missingEmbeddings: batch.ids.map((_, row) => row) }
+  }
+
+  async #getAll(ids: readonly string[], signal: AbortSignal | undefined): Promise<RecordBatch> {
+    const batch = await this.#get(ids, COLUMNS, signal)
+    if (batch.ids.length === ids.length || this.#options.askAgain !== true) return batch
+    const found = new Set(batch.ids)
+    const leftOut = ids.filter((id) => !found.has(id))
+    return this.#concat([batch, await this.#get(leftOut, COLUMNS, signal)])
   }
 
   async #get(

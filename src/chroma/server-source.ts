@@ -103,6 +103,7 @@ class ServerCollectionReader implements CollectionReader {
     this.#fetcher = new RecordFetcher(options.api, definition, {
       onAnswer: (answer) => this.#sizer.learn(answer),
       maxAnswerBytes: SURPRISE * options.batchBytes,
+      askAgain: true,
     })
   }
 
@@ -111,14 +112,14 @@ class ServerCollectionReader implements CollectionReader {
     const { concurrency } = this.#options
     const spool = await this.#listToSpool(signal)
     try {
-      let missing = 0
-      const fetch = async (ids: readonly string[], fetchSignal: AbortSignal) => {
-        const batch = await this.#fetch(ids, fetchSignal)
-        return { batch, gone: ids.length - batch.ids.length }
-      }
-      for await (const { batch, gone } of mapInOrder(this.#requests(spool), concurrency, fetch, signal)) {
-        missing += gone
-        if (batch.ids.length > 0) yield batch
+      const fetch = (ids: readonly string[], fetchSignal: AbortSignal) =>
+        this.#fetcher.fetchPieces(ids, fetchSignal)
+      let missing = spool.ids
+      for await (const pieces of mapInOrder(this.#requests(spool), concurrency, fetch, signal)) {
+        for await (const batch of pieces) {
+          missing -= batch.ids.length
+          if (batch.ids.length > 0) yield batch
+        }
       }
       const difference = await withListing(this.#listJob(signal), (ids) =>
         compareWithSpool(spool, ids, this.#options.tempDir),
@@ -132,16 +133,6 @@ class ServerCollectionReader implements CollectionReader {
   consistency(): ReadConsistency {
     if (this.#consistency === undefined) throw new Error('the collection has not been read to its end')
     return this.#consistency
-  }
-
-  /** What an answer left out is asked for once more: only a record that is gone may be missed. */
-  async #fetch(ids: readonly string[], signal: AbortSignal): Promise<RecordBatch> {
-    const batch = await this.#fetcher.fetch(ids, signal)
-    if (batch.ids.length === ids.length) return batch
-    const found = new Set(batch.ids)
-    const leftOut = ids.filter((id) => !found.has(id))
-    const again = await this.#fetcher.fetch(leftOut, signal)
-    return again.ids.length === 0 ? batch : this.#fetcher.fetch(ids, signal)
   }
 
   async #listToSpool(signal: AbortSignal | undefined): Promise<IdSpool> {
