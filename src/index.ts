@@ -23,7 +23,7 @@ export {
 export { listBackups, type BackupEntry } from './backup/list-backups.js'
 export type { BackupHead, CollectionEntry } from './backup/manifest.js'
 export { planBackup } from './backup/plan-backup.js'
-export { initRepository, openRepository, type Repository } from './backup/repository.js'
+export { initRepository, openRepository, repairRepository, type Repository } from './backup/repository.js'
 export { resolveBackup } from './backup/resolve-backup.js'
 export { planRestore, restoreBackup, type RestoreJob } from './backup/restore-backup.js'
 export { seriesOfUrl } from './backup/series.js'

@@ -5,7 +5,7 @@ import type { BackupJob, BackupSummary } from './backup-job.js'
 import { writeContents, type CollectionOutcome } from './backup-writer.js'
 import { writeCollections } from './write-collections.js'
 import { commitBackup, removeLeftovers } from './commit.js'
-import { refusalOf } from './guards.js'
+import { narrowingOf, refusalOf } from './guards.js'
 import { describeBackup } from './describe-backup.js'
 import { ObjectWriter } from './object-writer.js'
 import { ParentBackup } from './reuse.js'
@@ -26,6 +26,7 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   const { repository, now, progress, signal } = job
   const scope = await findScope(job)
   if (scope.collections.length === 0) refuse(job, scope, 0)
+  refuseNarrowing(job, scope)
   const started = now()
   const id = newBackupId(started, job.series)
   warnOfClock(job, scope, started)
@@ -89,6 +90,7 @@ function recordsOf(outcomes: readonly CollectionOutcome[]): number {
 
 function refuse(job: BackupJob, scope: BackupScopeFound, records: number): void {
   const refusal = refusalOf({
+    scope: { ...job.scope, exclude: job.exclude ?? [] },
     collections: scope.collections.length,
     records,
     previous: scope.type === 'full' ? scope.previous : null,
@@ -96,6 +98,13 @@ function refuse(job: BackupJob, scope: BackupScopeFound, records: number): void 
     allowEmpty: job.allowEmpty,
     allowShrink: job.allowShrink,
   })
+  if (refusal !== null) throw refusal
+}
+
+/** Told before anything is read. */
+function refuseNarrowing(job: BackupJob, { type, previous }: BackupScopeFound): void {
+  if (job.allowShrink || type !== 'full') return
+  const refusal = narrowingOf({ ...job.scope, exclude: job.exclude ?? [] }, previous)
   if (refusal !== null) throw refusal
 }
 

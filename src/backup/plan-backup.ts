@@ -26,6 +26,7 @@ export async function planBackup(job: BackupJob): Promise<BackupPlan> {
   }
   const records = collections.reduce((sum, collection) => sum + collection.records, 0)
   const refusal = refusalOf({
+    scope: { ...job.scope, exclude: job.exclude ?? [] },
     collections: collections.length,
     records,
     previous: type === 'full' ? previous : null,

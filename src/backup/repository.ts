@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto'
 import * as v from 'valibot'
 
 import { BlobExistsError, BlobNotFoundError, type BlobStore } from '../storage/blob-store.js'
-import { RepositoryDamagedError, RepositoryNotFoundError } from './errors.js'
+import { RepositoryDamagedError, RepositoryNotFoundError, RepositoryUnsupportedError } from './errors.js'
 import { FORMAT, needsSchema, refuseUnknown } from './manifest.js'
 import { digestSchema } from './object-reference.js'
 import { sealJson, unsealJson } from './sealed-json.js'
 
 const REPOSITORY_KEY = 'repo.json'
+const REPAIR_HINT =
+  'put repo.json back from a copy, or write a new one with "chroma-ops repo init --repair": the backups do not depend on it'
 
 /** An opened repository. Stateless beside its store: several processes may use one at the same time. */
 export interface Repository {
@@ -26,19 +28,49 @@ const documentSchema = v.object({
   requires: v.array(v.string()),
 })
 
-/**
- * Creates the repository, or opens the one that is there. Rejects with {@link RepositoryDamagedError} when
- * backups are there without a `repo.json`.
- */
-export async function initRepository(job: {
+interface InitJob {
   readonly store: BlobStore
   readonly now: Date
   readonly signal?: AbortSignal | undefined
-}): Promise<{ readonly repository: Repository; readonly created: boolean }> {
-  const { store, now, signal } = job
-  const existing = await readIfThere(store, signal)
+}
+
+export interface Initialised {
+  readonly repository: Repository
+  readonly created: boolean
+}
+
+/**
+ * Creates the repository, or opens the one that is there. Rejects with {@link RepositoryDamagedError} when
+ * its `repo.json` is damaged, or backups are there without one.
+ */
+export async function initRepository(job: InitJob): Promise<Initialised> {
+  const existing = await readIfThere(job.store, job.signal)
   if (existing !== null) return { repository: existing, created: false }
-  await refuseOrphans(store, signal)
+  await refuseOrphans(job.store, job.signal)
+  return create(job)
+}
+
+/**
+ * Like {@link initRepository}, but writes a new `repo.json` where it is damaged or missing: its backups, which
+ * do not refer to it, are as they were. The repository gets a new id. Refuses a repository that has keys:
+ * what they are for was in the file.
+ */
+export async function repairRepository(job: InitJob): Promise<Initialised> {
+  const { store, signal } = job
+  try {
+    const existing = await readIfThere(store, signal)
+    if (existing !== null) return { repository: existing, created: false }
+  } catch (error) {
+    if (!(error instanceof RepositoryDamagedError)) throw error
+  }
+  for await (const { key } of store.list('keys/', signal)) {
+    throw new RepositoryUnsupportedError(`${store.displayUrl} with ${key}`, 'its own repo.json')
+  }
+  await store.delete(REPOSITORY_KEY, signal)
+  return create(job)
+}
+
+async function create({ store, now, signal }: InitJob): Promise<Initialised> {
   const id = randomBytes(16).toString('hex')
   const document = { format: FORMAT, id, created: now.toISOString(), requires: [] }
   try {
@@ -69,7 +101,7 @@ export async function openRepository(job: {
 async function refuseOrphans(store: BlobStore, signal: AbortSignal | undefined): Promise<void> {
   for await (const { key } of store.list('backups/', signal)) {
     throw new RepositoryDamagedError(`${store.displayUrl} holds ${key} but no ${REPOSITORY_KEY}`, {
-      hint: `put ${REPOSITORY_KEY} back from a copy of the repository, or choose another place`,
+      hint: REPAIR_HINT,
     })
   }
 }
@@ -89,10 +121,12 @@ async function readIfThere(store: BlobStore, signal: AbortSignal | undefined): P
 function decode(store: BlobStore, bytes: Uint8Array): Repository {
   const where = `${REPOSITORY_KEY} of ${store.displayUrl}`
   const unsealed = unsealJson(bytes)
-  if ('damage' in unsealed) throw new RepositoryDamagedError(`${where} ${unsealed.damage}`)
+  if ('damage' in unsealed)
+    throw new RepositoryDamagedError(`${where} ${unsealed.damage}`, { hint: REPAIR_HINT })
   const needs = v.safeParse(needsSchema, unsealed.document)
   if (needs.success) refuseUnknown(`repository ${store.displayUrl}`, needs.output)
   const document = v.safeParse(documentSchema, unsealed.document)
-  if (!document.success) throw new RepositoryDamagedError(`${where} is not the description of a repository`)
+  if (!document.success)
+    throw new RepositoryDamagedError(`${where} is not the description of a repository`, { hint: REPAIR_HINT })
   return { store, id: document.output.id, created: document.output.created }
 }

@@ -63,13 +63,19 @@ function parseSelector(selector: string): Selector {
   const latest = /^latest(?:~(\d{1,6}))?$/.exec(selector)
   if (latest !== null) return { kind: 'latest', skip: Number(latest[1] ?? 0) }
   if (/^\d{4}-\d\d-\d\d/.test(selector)) {
-    const time = Date.parse(selector)
+    const time = Date.parse(inUtc(selector))
     if (!Number.isNaN(time)) return { kind: 'time', time }
   }
   if (/^[0-9A-Za-z-]+$/.test(selector)) return { kind: 'id', prefix: selector }
   throw new UsageError(`"${selector}" does not name a backup`, {
     hint: 'use an id or its beginning, latest, latest~1, or a time such as 2026-11-20T02:00:00Z',
   })
+}
+
+/** Times are shown in UTC, so those without a zone are meant in UTC, wherever the machine stands. */
+function inUtc(time: string): string {
+  const lacksZone = time.includes(':') && !/(Z|[+-]\d\d:?\d\d)$/i.test(time)
+  return lacksZone ? `${time}Z` : time
 }
 
 function byId(repository: Repository, entries: readonly BackupEntry[], prefix: string): BackupHead {

@@ -35,7 +35,10 @@ export function backupCreateCommand(launcher: Launcher): Command {
     .option('--series <name>', "the series it belongs to (default: the profile's name, else from the target)")
     .addOption(repeated('--tag <key=value>', 'a note to find it by'))
     .option('--allow-empty', 'back up a source without collections')
-    .option('--allow-shrink', 'back up a source that has lost more than half of its records')
+    .option(
+      '--allow-shrink',
+      'back up a source that has lost more than half of its records, or a smaller scope',
+    )
     .option('--init', 'create the repository if there is none')
     .option('--dry-run', 'tell what would be backed up and how big it is')
   return act(command, launcher, async (context) => {

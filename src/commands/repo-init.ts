@@ -13,19 +13,27 @@ interface InitResult {
 }
 
 export function repoInitCommand(launcher: Launcher): Command {
-  const command = new Command('init').description('create a repository; harmless where there is one')
+  const command = new Command('init')
+    .description('create a repository; harmless where there is one')
+    .option('--repair', 'write repo.json anew where it is damaged or missing; the backups stay')
   return act(command, launcher, async (context) => {
     context.changes('repo init')
     const store = await context.openRepositoryStore()
-    const { initRepository } = await import('../backup/repository.js')
-    const result = await withAudit(context, { store, command: 'repo init' }, async () => {
-      const { repository, created } = await initRepository({
-        store,
-        now: context.host.now(),
-        signal: context.signal,
-      })
-      return { repository: store.displayUrl, id: repository.id, created }
-    })
+    const { initRepository, repairRepository } = await import('../backup/repository.js')
+    const { repair = false } = command.opts<{ readonly repair?: boolean }>()
+    const init = repair ? repairRepository : initRepository
+    const result = await withAudit(
+      context,
+      { store, command: 'repo init', details: { repair } },
+      async () => {
+        const { repository, created } = await init({
+          store,
+          now: context.host.now(),
+          signal: context.signal,
+        })
+        return { repository: store.displayUrl, id: repository.id, created }
+      },
+    )
     context.output.result(result, describe)
   })
 }

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 
 import { mapInOrder } from '../core/map-in-order.js'
+import { displayName } from '../core/records.js'
 import { finishCollection } from './finish-collection.js'
 import { planItems, type PlannedItem } from './plan-items.js'
 import { prepareCollection } from './prepare-collection.js'
@@ -30,20 +31,53 @@ export async function restoreRecords(job: RestoreRecordsJob): Promise<readonly C
   refuseAll(planned)
   api.transport.useBatchRetries()
   await createMissing(api, survey, signal)
+  const begun = new Set<PlannedItem>()
+  try {
+    const restored = await buildAndFinish(job, planned, journal, begun)
+    await journal.clear()
+    return restored
+  } catch (error) {
+    warnOfUnfinished(job, begun)
+    throw error
+  }
+}
+
+/** `begun` holds what has a collection under a temporary name, perhaps. */
+async function buildAndFinish(
+  job: RestoreRecordsJob,
+  planned: readonly PlannedItem[],
+  journal: RestoreJournal,
+  begun: Set<PlannedItem>,
+): Promise<readonly CollectionRestored[]> {
+  const { signal } = job
   const writing = pLimit(1)
   const prepared = mapInOrder(
     each(planned),
     IN_FLIGHT,
-    (item, workSignal) =>
-      prepareCollection({ ...job, signal: workSignal }, item, journal, (write) => writing(write)),
+    (item, workSignal) => {
+      if (item.action === 'create' || item.action === 'replace') begun.add(item)
+      return prepareCollection({ ...job, signal: workSignal }, item, journal, (write) => writing(write))
+    },
     signal,
   )
   const ready = []
   for await (const collection of prepared) ready.push(collection)
   const restored: CollectionRestored[] = []
-  for (const collection of ready) restored.push(await finishCollection(job, collection))
-  await journal.clear()
+  for (const collection of ready) {
+    restored.push(await finishCollection(job, collection))
+    begun.delete(collection.planned)
+  }
   return restored
+}
+
+/** At 3 a.m. nobody should have to guess what a restore that failed has left. */
+function warnOfUnfinished({ progress }: RestoreRecordsJob, begun: ReadonlySet<PlannedItem>): void {
+  if (begun.size === 0) return
+  const names = [...begun].map(({ shadow }) => displayName(shadow.address))
+  progress.warn({
+    code: 'RESTORE_UNFINISHED',
+    message: `left on the server under temporary names: ${names.join(', ')}; the same restore continues them, or delete them to give it up`,
+  })
 }
 
 async function* each(planned: readonly PlannedItem[]): AsyncGenerator<PlannedItem, void, undefined> {

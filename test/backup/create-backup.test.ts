@@ -305,6 +305,27 @@ describe('guards', () => {
     )
   })
 
+  test.each([
+    [{ scope: { tenants: ['a'], databases: null } }, 'tenant b'],
+    [{ scope: { tenants: ['a', 'b'], databases: ['x'] } }, 'all databases but x'],
+    [{ exclude: ['docs'] }, 'docs'],
+  ])('a scope that leaves out what the series held is refused: %j', async (narrower, lacking) => {
+    const { store, repository } = await setUp()
+    const wide = { scope: { tenants: ['a', 'b'], databases: null } }
+    const before = await createBackup(jobOf(repository, sourceOf(docs, images), wide))
+    const narrow = { ...wide, ...narrower }
+    await expect(createBackup(jobOf(repository, sourceOf(docs, images), narrow))).rejects.toMatchObject({
+      code: 'SCOPE_SHRUNK',
+      exitCode: 15,
+      message: expect.stringContaining(`${lacking}, which ${before.head.id} holds`),
+      hint: expect.stringContaining('--series'),
+    })
+    expect(await store.keys('backups/')).toHaveLength(1)
+    await createBackup(jobOf(repository, sourceOf(docs, images), { ...narrow, series: 'narrow' }))
+    await createBackup(jobOf(repository, sourceOf(docs, images), { ...narrow, allowShrink: true }))
+    await createBackup(jobOf(repository, sourceOf(docs, images), wide))
+  })
+
   test('a damaged collection makes the backup partial, not refused as shrunk', async () => {
     const { repository } = await setUp()
     await createBackup(jobOf(repository, sourceOf(docs, images)))

@@ -4,7 +4,7 @@ import path from 'node:path'
 
 import { describe, expect, test } from '@jest/globals'
 
-import { initRepository, openRepository } from '../../src/backup/repository.js'
+import { initRepository, openRepository, repairRepository } from '../../src/backup/repository.js'
 import { sealJson } from '../../src/backup/sealed-json.js'
 import { LocalStore } from '../../src/storage/local-store.js'
 import { MemoryStore } from '../../src/storage/memory-store.js'
@@ -56,6 +56,30 @@ describe('a repository', () => {
       code: 'REPOSITORY_DAMAGED',
       exitCode: 13,
     })
+    await expect(store.stat('repo.json')).rejects.toMatchObject({ code: 'BLOB_NOT_FOUND' })
+  })
+
+  test('whose repo.json is altered or gone can be given a new one; its backups stay', async () => {
+    for (const bytes of [Buffer.from('{"format":1'), null]) {
+      const store = new MemoryStore()
+      await store.put('backups/20261120T020000Z-docs-7f3k.json', Buffer.from('{}'))
+      if (bytes !== null) await store.put('repo.json', bytes)
+      await expect(openRepository({ store })).rejects.toMatchObject({
+        exitCode: 13,
+        hint: expect.stringContaining('repo init --repair'),
+      })
+      const { repository, created } = await repairRepository({ store, now: FIRST_NIGHT })
+      expect(created).toBe(true)
+      expect(await openRepository({ store })).toEqual(repository)
+      expect(await repairRepository({ store, now: FIRST_NIGHT })).toEqual({ created: false, repository })
+      expect(await store.stat('backups/20261120T020000Z-docs-7f3k.json')).toMatchObject({ size: 2 })
+    }
+  })
+
+  test('with keys is not given a new repo.json, which would not say what they are for', async () => {
+    const store = new MemoryStore()
+    await store.put('keys/a.json', Buffer.from('{}'))
+    await expect(repairRepository({ store, now: FIRST_NIGHT })).rejects.toMatchObject({ exitCode: 16 })
     await expect(store.stat('repo.json')).rejects.toMatchObject({ code: 'BLOB_NOT_FOUND' })
   })
 

@@ -107,6 +107,16 @@ test('a time means the newest finished by then', async () => {
   const ids = [await backUp(1), await backUp(2)]
   expect(await resolve('2026-11-01T02:00:00Z')).toBe(ids[0])
   expect(await resolve('2026-11-02')).toBe(ids[0])
+  // Without a zone it is in UTC, as all times that are shown, wherever the machine stands.
+  const zone = process.env['TZ']
+  process.env['TZ'] = 'America/New_York'
+  try {
+    expect(await resolve('2026-11-02T02:00:00')).toBe(ids[1])
+    expect(await resolve('2026-11-02 01:59')).toBe(ids[0])
+  } finally {
+    if (zone === undefined) delete process.env['TZ']
+    else process.env['TZ'] = zone
+  }
   expect(await resolve('2026-11-02T01:59:59.999Z')).toBe(ids[0])
   expect(await resolve('2026-11-30')).toBe(ids[1])
   await expect(resolve('2026-10-01')).rejects.toMatchObject({ code: 'BACKUP_NOT_FOUND' })

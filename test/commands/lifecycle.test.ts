@@ -93,7 +93,7 @@ describe('backup', () => {
 
   test('--dry-run tells what it would do and writes nothing', async () => {
     const before = await readdir(path.join(repo, 'backups'))
-    const plan = await documentAtServer('backup', '--dry-run', '--series', 'nightly', '--exclude', 'images')
+    const plan = await documentAtServer('backup', '--dry-run', '--series', 'nightly-docs', '--exclude', 'images')
     expect(plan).toMatchObject({ dryRun: true, records: 300, refusals: [], collections: [{ name: 'docs' }] })
     expect(await readdir(path.join(repo, 'backups'))).toEqual(before)
   })
@@ -237,6 +237,7 @@ describe('restore', () => {
       'backup',
       '--series',
       'nightly',
+      '--allow-shrink',
       '--database',
       'default_database',
     )
