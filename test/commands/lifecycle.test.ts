@@ -93,7 +93,14 @@ describe('backup', () => {
 
   test('--dry-run tells what it would do and writes nothing', async () => {
     const before = await readdir(path.join(repo, 'backups'))
-    const plan = await documentAtServer('backup', '--dry-run', '--series', 'nightly-docs', '--exclude', 'images')
+    const plan = await documentAtServer(
+      'backup',
+      '--dry-run',
+      '--series',
+      'nightly-docs',
+      '--exclude',
+      'images',
+    )
     expect(plan).toMatchObject({ dryRun: true, records: 300, refusals: [], collections: [{ name: 'docs' }] })
     expect(await readdir(path.join(repo, 'backups'))).toEqual(before)
   })
