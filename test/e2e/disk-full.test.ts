@@ -4,6 +4,7 @@ import path from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
+import { LocalStore } from '../../src/storage/local-store.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
 import { expectJsonFailure, runJson } from '../helpers/outcomes.js'
 import { sampleBatch } from '../helpers/records.js'
@@ -99,6 +100,15 @@ withMount('a disk that runs full (needs unshare and mount)', () => {
       throw error
     }
   }
+
+  test('lets us remove what is there', async () => {
+    const store = new LocalStore(path.join(disk.path, 'other'))
+    await store.put('objects/one', Buffer.alloc(100_000))
+    await disk.leave(0)
+    await store.delete('objects/one')
+    expect(await readdir(path.join(disk.path, 'other', 'objects'))).toEqual([])
+    await store.put('objects/two', Buffer.alloc(90_000))
+  })
 
   test('of temporary files is told as what it is', async () => {
     await disk.leave(0)

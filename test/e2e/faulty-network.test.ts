@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { chromaForSuite } from '../helpers/chroma-server.js'
 import { randomFaults, startFaultProxy, type Fault, type ProxiedRequest } from '../helpers/fault-proxy.js'
-import { quickRetries } from '../helpers/outcomes.js'
+import { quickRetries, runJson } from '../helpers/outcomes.js'
 import { sampleBatch } from '../helpers/records.js'
 import { backUp, expectEqual, expectSound, listedBackups } from '../helpers/repositories.js'
 import { withApi } from '../helpers/restores.js'
@@ -141,6 +141,34 @@ test('an answer that belongs to another request is noticed, and no record is mis
     await backUp(proxy.url, repo, ...quickRetries)
     expect(reads).toBeGreaterThan(bodies.length)
     await expectEqual(chroma().url, repo)
+  } finally {
+    await proxy.close()
+  }
+})
+
+test('a definition, a count or a list that belongs to another request is asked for again', async () => {
+  const repo = path.join(folder, 'mixed-up-definitions')
+  const strange = ['{"name":"another","id":"1"}', '{}', '[1]', 'null', '"text"', '[{"name":1}]']
+  const spoilt = new Map<string, number>()
+  const proxy = await startFaultProxy({
+    target: chroma().url,
+    decide: ({ method, path: url }) => {
+      if (method !== 'GET' || !url.includes('/tenants/')) return undefined
+      const times = spoilt.get(url) ?? 0
+      spoilt.set(url, times + 1)
+      const body = strange[(spoilt.size + times) % strange.length] ?? ''
+      return times < 2 ? { kind: 'status', status: 200, body } : undefined
+    },
+  })
+  try {
+    await backUp(proxy.url, repo, ...quickRetries)
+    expect(spoilt.size).toBeGreaterThan(10)
+    await expectEqual(chroma().url, repo)
+    await dropCollections(chroma().url)
+    spoilt.clear()
+    await runJson(['restore', 'latest', '--repo', repo, '--url', proxy.url, ...quickRetries])
+    expect(spoilt.size).toBeGreaterThan(5)
+    expectSameContents(await serverContents(chroma().url), contents)
   } finally {
     await proxy.close()
   }
