@@ -13,6 +13,7 @@ const NOT_LOADABLE = 'chroma-ops: the server cannot be loaded: '
 const QUIET_MS = 250
 const POLL_MS = 50
 const LONGEST_WAIT_MS = 5_000
+const LONGEST_START_MS = 60_000
 
 if (isMainThread) serve(process.argv[2], process.argv[3], process.argv.slice(4))
 else watch(workerData.directory, workerData.started)
@@ -20,7 +21,9 @@ else watch(workerData.directory, workerData.started)
 function serve(binding, directory, args) {
   const started = new Int32Array(new SharedArrayBuffer(4))
   new Worker(new URL(import.meta.url), { workerData: { directory, started } })
-  Atomics.wait(started, 0, 0)
+  // The other thread cannot start without a working folder, and this one would not hear of it.
+  if (Atomics.wait(started, 0, 0, LONGEST_START_MS) === 'timed-out')
+    end('chroma-ops: nobody started the server')
 
   // The server must not be steered by what the environment happens to hold: Kubernetes injects CHROMA_PORT.
   for (const name of Object.keys(process.env)) if (/^(CHROMA|OTEL|RUST)_/.test(name)) delete process.env[name]
