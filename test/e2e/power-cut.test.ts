@@ -67,15 +67,19 @@ async function recordBackup(): Promise<DiskHistory> {
   return parseHistory(await readFile(journal, 'utf8'))
 }
 
-test(`the power is cut ${CUTS} times: a backup is whole or not there, and a finished one is always there`, async () => {
-  const random = seededRandom(CUTS)
-  const fates = [() => 0, () => 1, random]
-  for (let cut = 0; cut < CUTS; cut++)
-    await cutAt(Math.round((history.length * cut) / CUTS), fates[cut % fates.length] ?? random)
-  // Right after success was told, with nothing but what is certain.
-  await cutAt(firstEnded, () => 0)
-  await cutAt(history.length, () => 0)
-})
+test(
+  `the power is cut ${CUTS} times: a backup is whole or not there, and a finished one is always there`,
+  async () => {
+    const random = seededRandom(CUTS)
+    const fates = [() => 0, () => 1, random]
+    for (let cut = 0; cut < CUTS; cut++)
+      await cutAt(Math.round((history.length * cut) / CUTS), fates[cut % fates.length] ?? random)
+    // Right after success was told, with nothing but what is certain.
+    await cutAt(firstEnded, () => 0)
+    await cutAt(history.length, () => 0)
+  },
+  60_000 + CUTS * 2_000,
+)
 
 async function cutAt(step: number, luck: () => number): Promise<void> {
   const root = path.join(folder, 'cut')
