@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { chromaForSuite } from '../helpers/chroma-server.js'
 import { randomFaults, startFaultProxy, type Fault, type ProxiedRequest } from '../helpers/fault-proxy.js'
-import { quickRetries, runJson } from '../helpers/outcomes.js'
+import { expectJsonFailure, quickRetries, runJson } from '../helpers/outcomes.js'
 import { sampleBatch } from '../helpers/records.js'
 import { backUp, expectEqual, expectSound, listedBackups } from '../helpers/repositories.js'
 import { withApi } from '../helpers/restores.js'
@@ -152,12 +152,17 @@ test('a definition, a count or a list that belongs to another request is asked f
   const spoilt = new Map<string, number>()
   const proxy = await startFaultProxy({
     target: chroma().url,
-    decide: ({ method, path: url }) => {
+    decide: async ({ method, path: url }) => {
       if (method !== 'GET' || !url.includes('/tenants/')) return undefined
       const times = spoilt.get(url) ?? 0
       spoilt.set(url, times + 1)
-      const body = strange[(spoilt.size + times) % strange.length] ?? ''
-      return times < 2 ? { kind: 'status', status: 200, body } : undefined
+      if (times > 1) return undefined
+      // Of another collection, or of nothing at all.
+      const other = url.replace(/collection-\d$/, (name) =>
+        name === 'collection-1' ? 'collection-2' : 'collection-1',
+      )
+      const body = times === 0 && other !== url ? await textAt(other) : strange[spoilt.size % strange.length]
+      return { kind: 'status', status: 200, body: body ?? '' }
     },
   })
   try {
@@ -173,6 +178,36 @@ test('a definition, a count or a list that belongs to another request is asked f
     await proxy.close()
   }
 })
+
+test('records that a server has taken only in words: 13, no name, and the next run finishes', async () => {
+  const repo = path.join(folder, 'words')
+  await backUp(chroma().url, repo)
+  await dropCollections(chroma().url)
+  let writes = 0
+  const proxy = await startFaultProxy({
+    target: chroma().url,
+    decide: ({ path: url }) =>
+      url.endsWith('/add') && ++writes === 2 ? { kind: 'status', status: 201, body: '{}' } : undefined,
+  })
+  const args = ['restore', 'latest', '--repo', repo, '--url']
+  try {
+    await expectJsonFailure([...args, proxy.url], {
+      exitCode: 13,
+      code: 'RESTORE_DIFFERS',
+      message: 'are missing',
+    })
+    const names = [...(await serverContents(chroma().url)).keys()]
+    expect(names.filter((name) => !name.includes('.restore-'))).toEqual([])
+    await runJson([...args, chroma().url])
+    expectSameContents(await serverContents(chroma().url), contents)
+  } finally {
+    await proxy.close()
+  }
+})
+
+async function textAt(url: string): Promise<string> {
+  return (await fetch(`${chroma().url}${url}`)).text()
+}
 
 const backUpThrough = (url: string, repo: string) =>
   runCli(['backup', '--url', url, '--repo', repo, '--init', '--json', ...patience])
