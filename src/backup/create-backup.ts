@@ -44,7 +44,7 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
       objects,
       parent,
     })
-    const added = await countNewCollections(job, scope.collections)
+    const [added] = await Promise.all([countNewCollections(job, scope.collections), objects.finish()])
     // A partial backup is never the one that later ones are measured by; refusing it would only lose it.
     if (outcomes.every(({ status }) => status === 'written')) refuse(job, scope, recordsOf(outcomes))
     const written = await writeContents(outcomes, objects)

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Client, type Dispatcher } from 'undici'
 
 import { asError, errnoOf } from '../core/errors.js'
-import { BodyBuffer } from './body-buffer.js'
+import { BodyBuffer, type SpareBuffers } from './body-buffer.js'
 import type { Connector } from './connector.js'
 
 export interface WireRequest {
@@ -27,6 +27,8 @@ export interface AnswerHead {
 
 export interface Answer extends AnswerHead {
   readonly body: Buffer
+  /** Says that nobody looks at `body` any more. Whoever keeps the body does not call it. */
+  readonly recycle: () => void
 }
 
 /** The answer did not come in time. */
@@ -41,6 +43,7 @@ export class AnswerTooLarge extends Error {}
 /** One connection to a server, made at its first request. One request at a time. */
 export class Connection {
   readonly #client: Client
+  readonly #spare: SpareBuffers
   readonly #closing = new AbortController()
   #connected = false
 
@@ -48,9 +51,11 @@ export class Connection {
   constructor(job: {
     readonly origin: string
     readonly connector: Connector
+    readonly spare: SpareBuffers
     readonly onConnect: () => void
     readonly onDisconnect: (connection: Connection) => void
   }) {
+    this.#spare = job.spare
     this.#client = new Client(job.origin, {
       pipelining: 1,
       connect: (_options, callback) => {
@@ -85,7 +90,7 @@ export class Connection {
    */
   exchange(request: WireRequest): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const body = new BodyBuffer()
+      const body = new BodyBuffer(this.#spare)
       let head: AnswerHead | null = null
 
       const settle = () => {
@@ -128,7 +133,7 @@ export class Connection {
         },
         onResponseEnd: () => {
           settle()
-          if (head !== null) resolve({ ...head, body: body.whole() })
+          if (head !== null) resolve({ ...head, body: body.whole(), recycle: () => body.recycle() })
         },
         onResponseError: (_controller, error) => fail(error),
       })

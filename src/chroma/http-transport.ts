@@ -51,7 +51,11 @@ export class HttpTransport implements ChromaTransport {
     return this.#repeat(request, async (wire, describe) => {
       const answer = await this.#link.exchange(wire, describe)
       throwUnlessOk(answer, describe)
-      return decoded(answer.body, decode, describe)
+      try {
+        return await decoded(answer.body, decode, describe)
+      } finally {
+        answer.recycle()
+      }
     })
   }
 

@@ -1,6 +1,7 @@
 import { OpsError, throwIfAborted } from '../core/errors.js'
 import { systemClock } from '../core/retry.js'
 import { answerError } from './answer-error.js'
+import { SpareBuffers } from './body-buffer.js'
 import { Connection, type Answer, type WireRequest } from './connection.js'
 import { connectionError } from './connection-error.js'
 import { ConnectionPool } from './connection-pool.js'
@@ -36,6 +37,7 @@ export class ServerLink {
       proxy: proxyFor(server, options.proxy),
       timeoutMs: options.connectTimeoutMs ?? defaultServerOptions.connectTimeoutMs,
     })
+    const spare = new SpareBuffers()
     this.displayUrl = server.displayUrl
     this.#server = server
     this.#headers = requestHeaders(server, options.headers ?? {})
@@ -43,7 +45,7 @@ export class ServerLink {
     this.#pool = new ConnectionPool({
       displayUrl: server.displayUrl,
       options: poolOptions(options.pool),
-      open: (events) => new Connection({ origin: server.origin, connector, ...events }),
+      open: (events) => new Connection({ origin: server.origin, connector, spare, ...events }),
       check: (connection, signal) => this.#isAlive(connection, signal),
       now: () => systemClock.now(),
     })
@@ -85,7 +87,7 @@ export class ServerLink {
       this.#sentBytes += request.body?.length ?? 0
       const { status, headers, body } = await connection.stream(request)
       if (isOk(status)) return this.#pieces(connection, body, request.signal, describe)
-      const answer = { status, headers, body: await collect(body) }
+      const answer = { status, headers, body: await collect(body), recycle: () => {} }
       this.#pool.release(connection, false)
       throw answerError(answer, describe, Date.now())
     } catch (error) {

@@ -1,3 +1,4 @@
+import { anySignal } from '../core/abort.js'
 import { mapInOrder } from '../core/map-in-order.js'
 import type {
   CollectionDefinition,
@@ -14,7 +15,7 @@ import { IdSpool } from './id-spool.js'
 import { withListing } from './list-windows.js'
 import { withTrueSpace } from './probe-space.js'
 import { isShadow } from './shadow-marker.js'
-import { compareWithSpool } from './spool-difference.js'
+import { compareWithSpool, type SpoolDifference } from './spool-difference.js'
 
 /** Which part of a server is read. Tenants cannot be listed, so they are named. */
 export interface ServerScope {
@@ -90,6 +91,8 @@ class ServerCollectionReader implements CollectionReader {
   readonly #fetcher: RecordFetcher
   readonly #sizer: BatchSizer
   #consistency: ReadConsistency | undefined
+  /** Records in the answers so far; none counts twice. */
+  #received = 0
 
   constructor(
     options: Required<ServerSourceOptions>,
@@ -101,7 +104,10 @@ class ServerCollectionReader implements CollectionReader {
     this.expectedRecords = expectedRecords
     this.#sizer = new BatchSizer(options.batchBytes, 600 + 12 * (definition.dimension ?? 0))
     this.#fetcher = new RecordFetcher(options.api, definition, {
-      onAnswer: (answer) => this.#sizer.learn(answer),
+      onAnswer: (answer) => {
+        this.#received += answer.records
+        this.#sizer.learn(answer)
+      },
       maxAnswerBytes: SURPRISE * options.batchBytes,
       askAgain: true,
     })
@@ -109,11 +115,18 @@ class ServerCollectionReader implements CollectionReader {
 
   async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
     this.#consistency = undefined
+    this.#received = 0
     const { concurrency } = this.#options
     const spool = await this.#listToSpool(signal)
+    const stop = new AbortController()
+    let closing: Promise<SpoolDifference> | undefined
     try {
-      const fetch = (ids: readonly string[], fetchSignal: AbortSignal) =>
-        this.#fetcher.fetchPieces(ids, fetchSignal)
+      const fetch = async (ids: readonly string[], fetchSignal: AbortSignal) => {
+        const pieces = await this.#fetcher.fetchPieces(ids, fetchSignal)
+        // Nothing is left to read: the server lists while the consumer has the last batches.
+        if (this.#received === spool.ids) closing = this.#listAgain(spool, anySignal(signal, stop.signal))
+        return pieces
+      }
       let missing = spool.ids
       for await (const pieces of mapInOrder(this.#requests(spool), concurrency, fetch, signal)) {
         for await (const batch of pieces) {
@@ -121,11 +134,11 @@ class ServerCollectionReader implements CollectionReader {
           if (batch.ids.length > 0) yield batch
         }
       }
-      const difference = await withListing(this.#listJob(signal), (ids) =>
-        compareWithSpool(spool, ids, this.#options.tempDir),
-      )
+      const difference = await (closing ?? this.#listAgain(spool, signal))
       this.#consistency = { ...difference, missing }
     } finally {
+      stop.abort()
+      await Promise.allSettled([closing])
       await spool.dispose()
     }
   }
@@ -133,6 +146,16 @@ class ServerCollectionReader implements CollectionReader {
   consistency(): ReadConsistency {
     if (this.#consistency === undefined) throw new Error('the collection has not been read to its end')
     return this.#consistency
+  }
+
+  /** What has changed since the list in `spool` was made. */
+  #listAgain(spool: IdSpool, signal: AbortSignal | undefined): Promise<SpoolDifference> {
+    const difference = withListing(this.#listJob(signal), (ids) =>
+      compareWithSpool(spool, ids, this.#options.tempDir),
+    )
+    // Awaited in its turn; until then a failure must not count as unhandled.
+    difference.catch(() => {})
+    return difference
   }
 
   async #listToSpool(signal: AbortSignal | undefined): Promise<IdSpool> {

@@ -36,7 +36,7 @@ export interface ChromaTransport {
   /**
    * Like {@link send}, but what `decode` makes of the body. When `decode` throws a
    * {@link ChromaGarbledAnswerError}, the request is sent again if it is idempotent. The connection is free
-   * for others while `decode` runs.
+   * for others while `decode` runs. `decode` must not keep `body`: its memory takes another answer afterwards.
    */
   exchange<T>(request: ChromaRequest, decode: (body: Buffer) => T | Promise<T>): Promise<T>
 

@@ -16,28 +16,34 @@ export async function* mapInOrder<T, R>(
   const workSignal = anySignal(signal, stop.signal) ?? stop.signal
   const iterator = items[Symbol.asyncIterator]()
   const running: Promise<R>[] = []
-  let ended = false
+  const source = { ended: false }
+  const start = async () => {
+    while (!source.ended && running.length < limit) {
+      throwIfAborted(signal)
+      const next = await iterator.next()
+      if (next.done === true) {
+        source.ended = true
+      } else {
+        const result = work(next.value, workSignal)
+        // Awaited below, in its turn; until then a failure must not count as unhandled.
+        result.catch(() => {})
+        running.push(result)
+      }
+    }
+  }
   try {
     for (;;) {
-      while (!ended && running.length < limit) {
-        throwIfAborted(signal)
-        const next = await iterator.next()
-        if (next.done === true) {
-          ended = true
-        } else {
-          const result = work(next.value, workSignal)
-          // Awaited below, in its turn; until then a failure must not count as unhandled.
-          result.catch(() => {})
-          running.push(result)
-        }
-      }
+      await start()
       const first = running.shift()
       if (first === undefined) return
-      yield await first
+      const result = await first
+      // The next begins while the consumer is busy with this one.
+      await start()
+      yield result
     }
   } finally {
     stop.abort()
     await Promise.allSettled(running)
-    if (!ended) await iterator.return?.()
+    if (!source.ended) await iterator.return?.()
   }
 }

@@ -48,12 +48,12 @@ export interface BlobStore {
   readonly displayUrl: string
 
   /** Stores `bytes` under `key`, replacing any earlier value. On failure the earlier value is unchanged. */
-  put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion>
+  put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>
 
-  /** Like {@link put}, but rejects with {@link BlobExistsError} when `key` has a value. */
+  /** Like {@link put}, but gives the version, and rejects with {@link BlobExistsError} when `key` has a value. */
   putNew(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion>
 
-  /** Like {@link put}, but rejects with {@link BlobChangedError} unless `key` has exactly this version. */
+  /** Like {@link putNew}, but rejects with {@link BlobChangedError} unless `key` has exactly this version. */
   putIfMatch(key: string, bytes: Uint8Array, version: BlobVersion, signal?: AbortSignal): Promise<BlobVersion>
 
   /**

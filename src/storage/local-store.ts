@@ -33,12 +33,12 @@ export class LocalStore implements BlobStore {
     this.displayUrl = this.#root
   }
 
-  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion> {
-    return this.#write(key, bytes, signal, async (temp, target) => rename(temp, target))
+  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#writeFile(key, bytes, signal, async (temp, target) => rename(temp, target))
   }
 
   async putNew(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion> {
-    return this.#write(key, bytes, signal, async (temp, target) => {
+    return this.#writeVersion(key, bytes, signal, async (temp, target) => {
       try {
         await this.#create(temp, target)
       } catch (error) {
@@ -49,7 +49,7 @@ export class LocalStore implements BlobStore {
   }
 
   async putIfMatch(key: string, bytes: Uint8Array, version: BlobVersion, signal?: AbortSignal) {
-    return this.#write(key, bytes, signal, (temp, target) =>
+    return this.#writeVersion(key, bytes, signal, (temp, target) =>
       withFileLock(target, signal, async (stillMine) => {
         if ((await versionOnDisk(target)) !== version)
           throw new BlobChangedError(`${key} in ${this.displayUrl} was changed by another run`)
@@ -130,28 +130,37 @@ export class LocalStore implements BlobStore {
 
   async close(): Promise<void> {}
 
-  /** Durable first, then visible under its name by `commit`, then the name durable. */
-  async #write(
+  /** The version costs a hash; it is made while the disk writes. */
+  async #writeVersion(
     key: string,
     bytes: Uint8Array,
     signal: AbortSignal | undefined,
-    commit: (temp: string, target: string) => Promise<void>,
+    commit: Commit,
   ): Promise<BlobVersion> {
+    const writing = this.#writeFile(key, bytes, signal, commit)
+    const version = versionOf(bytes)
+    await writing
+    return version
+  }
+
+  /** Durable first, then visible under its name by `commit`, then the name durable. */
+  async #writeFile(
+    key: string,
+    bytes: Uint8Array,
+    signal: AbortSignal | undefined,
+    commit: Commit,
+  ): Promise<void> {
     assertKey(key)
     assertBlobSize(key, bytes.length)
     const target = path.join(this.#root, key)
     try {
-      const writing = writeBeside(target, bytes, signal)
-      // While the disk writes.
-      const version = versionOf(bytes)
-      const temp = await writing
+      const temp = await writeBeside(target, bytes, signal)
       try {
         await commit(temp, target)
       } finally {
         await rm(temp, { force: true })
       }
       await syncFolder(path.dirname(target))
-      return version
     } catch (error) {
       throw localError(error, `write ${target}`)
     }
@@ -187,6 +196,8 @@ export class LocalStore implements BlobStore {
     }
   }
 }
+
+type Commit = (temp: string, target: string) => Promise<void>
 
 /** FAT, some FUSE and network file systems. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']

@@ -29,9 +29,9 @@ export class MemoryStore implements BlobStore {
     this.displayUrl = `memory://${name}`
   }
 
-  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion> {
+  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     this.#check(key, signal)
-    return this.#set(key, bytes)
+    this.#set(key, bytes)
   }
 
   async putNew(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion> {

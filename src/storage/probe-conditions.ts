@@ -82,7 +82,8 @@ export async function race(store: BlobStore, key: string, signal?: AbortSignal):
 export async function tryMatch(store: BlobStore, key: string, signal?: AbortSignal): Promise<Outcome> {
   const second = Buffer.from(`second ${randomUUID()}`)
   return unlessUnsupported(async () => {
-    const version = await store.put(key, Buffer.from(`first ${randomUUID()}`), signal)
+    await store.put(key, Buffer.from(`first ${randomUUID()}`), signal)
+    const { version } = await store.get(key, { signal })
     const refused = await rejectsWith(BlobChangedError, () => store.putIfMatch(key, second, version, signal))
     if (refused) return 'broken'
     return second.equals((await store.get(key, { signal })).bytes) ? 'kept' : 'broken'
@@ -93,7 +94,8 @@ export async function tryMatch(store: BlobStore, key: string, signal?: AbortSign
 export async function tryStaleMatch(store: BlobStore, key: string, signal?: AbortSignal): Promise<Outcome> {
   const current = Buffer.from(`current ${randomUUID()}`)
   return unlessUnsupported(async () => {
-    const stale = await store.put(key, Buffer.from(`stale ${randomUUID()}`), signal)
+    await store.put(key, Buffer.from(`stale ${randomUUID()}`), signal)
+    const { version: stale } = await store.get(key, { signal })
     await store.put(key, current, signal)
     const refused = await rejectsWith(BlobChangedError, () =>
       store.putIfMatch(key, Buffer.from(`late ${randomUUID()}`), stale, signal),

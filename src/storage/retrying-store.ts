@@ -48,7 +48,7 @@ export class RetryingStore implements BlobStore {
     return this.#inner.displayUrl
   }
 
-  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion> {
+  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     return this.#repeat(`write ${key}`, signal, (within) => this.#inner.put(key, bytes, within))
   }
 

@@ -43,8 +43,8 @@ export class S3Store implements BlobStore {
     this.displayUrl = prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
   }
 
-  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion> {
-    return this.#write(key, bytes, {}, signal)
+  async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#write(key, bytes, {}, signal)
   }
 
   async putNew(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<BlobVersion> {

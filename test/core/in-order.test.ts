@@ -20,6 +20,14 @@ describe('mapInOrder', () => {
     expect(most).toBe(3)
   })
 
+  test('the next begins while the consumer is busy', async () => {
+    const begun: number[] = []
+    const results = mapInOrder(numbers(20), 3, async (n) => begun.push(n))
+    await results.next()
+    expect(begun).toEqual([0, 1, 2, 3])
+    await results.return()
+  })
+
   test('a failure stops the others, which have ended before it is told, and the source', async () => {
     const source = { ended: false }
     let settled = 0

@@ -149,7 +149,7 @@ async function syncsDuring(work: () => Promise<unknown>, target: string) {
 
 describe('the lock of putIfMatch', () => {
   test('of a run that died is broken after half a minute', async () => {
-    const version = await store.put('lease', bytes('1'))
+    const version = await store.putNew('lease', bytes('1'))
     const lock = path.join(root, 'lease~lock')
     await writeFile(lock, 'somebody')
     const longAgo = new Date(Date.now() - 60_000)
@@ -159,7 +159,7 @@ describe('the lock of putIfMatch', () => {
   })
 
   test('of a living run is respected, and waiting for it can be stopped', async () => {
-    const version = await store.put('lease', bytes('1'))
+    const version = await store.putNew('lease', bytes('1'))
     await writeFile(path.join(root, 'lease~lock'), 'somebody')
     const stop = AbortSignal.timeout(200)
     await expect(store.putIfMatch('lease', bytes('2'), version, stop)).rejects.toMatchObject({

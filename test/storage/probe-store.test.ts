@@ -78,7 +78,8 @@ describe('probeStore', () => {
           () => false,
         )
         if (exists) throw new BlobExistsError(key)
-        return this.put(key, bytes)
+        await this.put(key, bytes)
+        return (await this.get(key)).version
       }
     }
     const store = new CheckThenWrite()
@@ -112,7 +113,7 @@ describe('probeStore', () => {
 
   class OldValues extends MemoryStore {
     override async put(key: string, bytes: Uint8Array) {
-      return this.putNew(key, bytes).catch(() => 'version')
+      await this.putNew(key, bytes).catch(() => 'version')
     }
   }
   class NoRanges extends MemoryStore {

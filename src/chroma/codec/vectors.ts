@@ -15,7 +15,8 @@ export function readVectors(cursor: BodyCursor, rows: number): Vectors {
   const start = cursor.at
   const dimension = firstLength(cursor)
   cursor.at = start
-  const floats = new Float32Array(rows * dimension)
+  // Not zeroed: each row is written, with zeros if it is missing.
+  const floats = new Float32Array(Buffer.allocUnsafeSlow(4 * rows * dimension).buffer)
   const missing: number[] = []
   let row = 0
   cursor.elements(() => {
@@ -29,10 +30,13 @@ export function readVectors(cursor: BodyCursor, rows: number): Vectors {
 
 /** False when the vector is missing. */
 function readRow(cursor: BodyCursor, floats: Float32Array, row: number, dimension: number): boolean {
-  if (cursor.takeNull()) return false
+  const from = row * dimension
+  if (cursor.takeNull()) {
+    floats.fill(0, from, from + dimension)
+    return false
+  }
   cursor.expect('[')
   const start = cursor.at
-  const from = row * dimension
   const end =
     dimension === 0 ? NO_NUMBER : readVectorRow(cursor.bytes, cursor.view, start, floats, from, dimension)
   if (end !== NO_NUMBER) {
