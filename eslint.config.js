@@ -8,19 +8,35 @@ const mayImport = {
   output: ['core'],
   chroma: ['core'],
   storage: ['core'],
-  transfer: ['core', 'chroma', 'storage'],
-  backup: ['core', 'chroma', 'storage', 'transfer'],
-  health: ['core', 'chroma', 'storage', 'transfer'],
-  commands: ['core', 'config', 'output', 'chroma', 'storage', 'transfer', 'backup', 'health'],
+  datadir: ['core'],
+  transfer: ['core', 'chroma', 'datadir', 'storage'],
+  backup: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
+  cleanup: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
+  health: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
+  commands: [
+    'core',
+    'config',
+    'output',
+    'chroma',
+    'datadir',
+    'storage',
+    'transfer',
+    'backup',
+    'cleanup',
+    'health',
+  ],
 }
 const folders = Object.keys(mayImport)
 
 /** Packages that only one folder may import. */
 const owned = {
   chromadb: ['chroma'],
+  'better-sqlite3': ['datadir'],
   commander: ['commands', 'cli'],
   'cli-progress': ['output'],
   'cli-table3': ['output', 'commands'],
+  libsql: ['datadir'],
+  'node:sqlite': ['datadir'],
   undici: ['chroma'],
   yaml: ['config'],
 }
@@ -52,7 +68,7 @@ const boundaries = folders.map((folder) => {
         'error',
         {
           selector:
-            'ImportDeclaration[importKind!="type"][source.value=/^(@aws-sdk|@smithy|@azure|@google-cloud)/]',
+            'ImportDeclaration[importKind!="type"][source.value=/^(@aws-sdk|@smithy|@azure|@google-cloud|libsql|node:sqlite|better-sqlite3)/]',
           message: 'load SDKs lazily: await import(…) at first use',
         },
       ],
