@@ -4,7 +4,7 @@ import path from 'node:path'
 import { sleep } from '../core/abort.js'
 import { GuardError, isErrno, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
-import { identifyProcess, stateOfProcess, type ProcessIdentity } from './process-identity.js'
+import { identifyProcess, stateOfProcess, type ProcessIdentity } from '../core/process-identity.js'
 
 /** Our own files inside a data directory; Chroma does not look at them. */
 const OWN_FOLDER = '.chroma-ops'

@@ -3,7 +3,7 @@ import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { promisify } from 'node:util'
 
-import { isErrno } from '../core/errors.js'
+import { isErrno } from './errors.js'
 
 /** Names one process for good: process ids are used again, also after a restart of the machine. */
 export interface ProcessIdentity {
