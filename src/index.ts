@@ -20,6 +20,14 @@ export {
   RepositoryUnsupportedError,
   SeriesAmbiguousError,
 } from './backup/errors.js'
+export {
+  findRecords,
+  type BackupHolding,
+  type CollectionHolding,
+  type FindJob,
+  type FindReport,
+  type UnsearchedBackup,
+} from './backup/find-records.js'
 export { listBackups, type BackupEntry } from './backup/list-backups.js'
 export type { BackupHead, CollectionEntry } from './backup/manifest.js'
 export { planBackup } from './backup/plan-backup.js'

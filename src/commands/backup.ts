@@ -2,6 +2,7 @@ import { Command } from 'commander'
 
 import { backupCreateCommand } from './backup-create.js'
 import { backupDrillCommand } from './backup-drill.js'
+import { backupFindCommand } from './backup-find.js'
 import { backupListCommand } from './backup-list.js'
 import { backupShowCommand } from './backup-show.js'
 import { backupVerifyCommand } from './backup-verify.js'
@@ -18,4 +19,5 @@ export function backupCommand(launcher: Launcher): Command {
     .addCommand(backupShowCommand(launcher))
     .addCommand(backupVerifyCommand(launcher))
     .addCommand(backupDrillCommand(launcher))
+    .addCommand(backupFindCommand(launcher))
 }
