@@ -1,6 +1,7 @@
 /** The public surface of the library. */
 export type { BackupJob, BackupPlan, BackupSummary, PlannedBackupCollection } from './backup/backup-job.js'
 export { BackupSource } from './backup/backup-source.js'
+export { clockWarning } from './backup/clock.js'
 export { readCollections } from './backup/contents.js'
 export { createBackup } from './backup/create-backup.js'
 export {

@@ -7,7 +7,7 @@ import { wholeNumber } from '../config/values.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { parsed, repeated } from './parse.js'
-import { chosenSeries, openOwnRepository } from './repository-command.js'
+import { chooseBackup, openOwnRepository } from './repository-command.js'
 
 interface Flags {
   readonly series?: string
@@ -32,16 +32,11 @@ export function backupDrillCommand(launcher: Launcher): Command {
     const flags = command.opts<Flags>()
     const { output, signal, host } = context
     const repository = await openOwnRepository(context)
-    const [{ resolveBackup }, { drillBackup }, { describeDrill }] = await Promise.all([
-      import('../backup/resolve-backup.js'),
+    const [{ drillBackup }, { describeDrill }] = await Promise.all([
       import('../backup/drill-backup.js'),
       import('./describe-drill.js'),
     ])
-    const head = await resolveBackup(repository, selector, {
-      series: chosenSeries(context, flags.series),
-      collections: flags.collection,
-      signal,
-    })
+    const { head } = await chooseBackup(context, repository, selector, flags)
     const tempDir = await context.tempDir()
     const report = await drillBackup({
       repository,

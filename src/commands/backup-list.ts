@@ -1,6 +1,8 @@
 import { Command } from 'commander'
 
 import type { BackupEntry } from '../backup/list-backups.js'
+import { ExitCode } from '../core/exit-code.js'
+import type { Warning } from '../core/progress.js'
 import { grouped, instant, shortBytes } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { act } from './command.js'
@@ -18,21 +20,27 @@ export function backupListCommand(launcher: Launcher): Command {
   return act(command, launcher, async (context) => {
     const { series } = command.opts<Flags>()
     const repository = await openOwnRepository(context)
-    const [{ listBackups }, { table }] = await Promise.all([
+    const [{ listBackups }, { clockWarning }, { table }] = await Promise.all([
       import('../backup/list-backups.js'),
+      import('../backup/clock.js'),
       import('../output/table.js'),
     ])
     const entries = await listBackups(repository, {
       series: chosenSeries(context, series),
       signal: context.signal,
     })
-    const result = { repository: repository.store.displayUrl, backups: entries.map(shown) }
+    const warningOf = (entry: BackupEntry): Warning | null =>
+      entry.head === null ? damageOf(entry) : clockWarning(entry.head, context.host.now())
+    const warnings = entries.flatMap((entry) => warningOf(entry) ?? [])
+    for (const warning of warnings) context.output.warn(warning)
+    if (entries.some(({ damaged }) => damaged !== null)) context.finish(ExitCode.findings)
+    const result = { repository: repository.store.displayUrl, backups: entries.map(shown), warnings }
     context.output.result(result, (_, style) =>
       entries.length === 0
         ? `no backups in ${result.repository}`
         : table(
             HEADER,
-            entries.map((entry) => row(entry, style)),
+            entries.map((entry) => row(entry, entry.head !== null && warningOf(entry) !== null, style)),
             RIGHT,
           ),
     )
@@ -48,12 +56,17 @@ function shown({ id, series, head, damaged }: BackupEntry): object {
   return { id, series, damaged: { code: damaged.code, message: damaged.message } }
 }
 
-function row({ id, head, damaged }: BackupEntry, style: Style): string[] {
+function damageOf({ id, damaged }: Extract<BackupEntry, { head: null }>): Warning {
+  const { code, message } = damaged
+  return { code, message: message.includes(id) ? message : `${id}: ${message}` }
+}
+
+function row({ id, head, damaged }: BackupEntry, isFromFuture: boolean, style: Style): string[] {
   if (head === null) return [id, '-', '-', style.bad(damaged.code), '-', '-', '-', '-']
   const { finished, type, status, counts, sizes } = head
   return [
     id,
-    instant(new Date(finished)),
+    instant(new Date(finished)) + (isFromFuture ? style.warning(' (yet to come)') : ''),
     type,
     status === 'complete' ? style.good(status) : style.warning(status),
     grouped(counts.collections),

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 
 import { act } from './command.js'
 import type { Launcher } from './context.js'
-import { chosenSeries, openOwnRepository, shownHead } from './repository-command.js'
+import { chooseBackup, openOwnRepository, shownHead } from './repository-command.js'
 
 interface Flags {
   readonly series?: string
@@ -14,17 +14,14 @@ export function backupShowCommand(launcher: Launcher): Command {
     .argument('[backup]', 'an id or its beginning, latest, latest~1, or a time', 'latest')
     .option('--series <name>', 'choose among the backups of a series')
   return act(command, launcher, async (context, selector = 'latest') => {
-    const { series } = command.opts<Flags>()
     const repository = await openOwnRepository(context)
-    const [{ resolveBackup }, { readCollections }, { describeHead, shownCollection }] = await Promise.all([
-      import('../backup/resolve-backup.js'),
+    const [{ readCollections }, { describeHead, shownCollection }] = await Promise.all([
       import('../backup/contents.js'),
       import('./describe-backup.js'),
     ])
-    const { signal } = context
-    const head = await resolveBackup(repository, selector, { series: chosenSeries(context, series), signal })
-    const collections = (await readCollections(repository, head, signal)).map(shownCollection)
-    const result = { repository: repository.store.displayUrl, backup: shownHead(head), collections }
+    const { head, warnings } = await chooseBackup(context, repository, selector, command.opts<Flags>())
+    const collections = (await readCollections(repository, head, context.signal)).map(shownCollection)
+    const result = { repository: repository.store.displayUrl, backup: shownHead(head), collections, warnings }
     context.output.result(result, ({ backup }, style) => describeHead(backup, collections, style))
   })
 }

@@ -9,7 +9,7 @@ import type { AgainstFlags } from './backup-verify-against.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { parsed, repeated } from './parse.js'
-import { chosenSeries, openOwnRepository } from './repository-command.js'
+import { chooseBackup, chosenSeries, openOwnRepository } from './repository-command.js'
 
 interface Flags extends AgainstFlags {
   readonly series?: string
@@ -77,8 +77,8 @@ async function choose(
   const series = chosenSeries(context, flags.series)
   const { signal } = context
   if (selector !== undefined) {
-    const { resolveBackup } = await import('../backup/resolve-backup.js')
-    return { heads: [await resolveBackup(repository, selector, { series, signal })], damaged: [] }
+    const { head } = await chooseBackup(context, repository, selector, { series: flags.series })
+    return { heads: [head], damaged: [] }
   }
   const { listBackups, readableHeads } = await import('../backup/list-backups.js')
   const entries = await listBackups(repository, { series, signal })
@@ -92,15 +92,8 @@ async function choose(
 async function compare(context: CommandContext, selector: string, url: string, flags: Flags): Promise<void> {
   if (flags.sample !== undefined) throw new UsageError('--sample and --against exclude each other')
   const repository = await openOwnRepository(context)
-  const [{ resolveBackup }, { compareWithServer }] = await Promise.all([
-    import('../backup/resolve-backup.js'),
-    import('./backup-verify-against.js'),
-  ])
-  const head = await resolveBackup(repository, selector, {
-    series: chosenSeries(context, flags.series),
-    collections: flags.collection,
-    signal: context.signal,
-  })
+  const { compareWithServer } = await import('./backup-verify-against.js')
+  const { head } = await chooseBackup(context, repository, selector, flags)
   await compareWithServer(context, { repository, head, url, flags })
 }
 

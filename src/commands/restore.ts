@@ -11,7 +11,7 @@ import { withAudit } from './audit.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { pairsOf, repeated } from './parse.js'
-import { chosenSeries, openOwnRepository } from './repository-command.js'
+import { chooseBackup, openOwnRepository } from './repository-command.js'
 
 interface Flags {
   readonly series?: string
@@ -69,16 +69,11 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
   const { output, signal, host } = context
   const rename = pairsOf('--rename', flags.rename ?? [])
   const repository = await openOwnRepository(context)
-  const [{ resolveBackup }, { planRestore, restoreBackup }, texts] = await Promise.all([
-    import('../backup/resolve-backup.js'),
+  const [{ planRestore, restoreBackup }, texts] = await Promise.all([
     import('../backup/restore-backup.js'),
     import('./describe-restore.js'),
   ])
-  const head = await resolveBackup(repository, selector, {
-    series: chosenSeries(context, flags.series),
-    collections: flags.collection,
-    signal,
-  })
+  const { head, warnings } = await chooseBackup(context, repository, selector, flags)
   const api = await context.openServer()
   const job: RestoreJob = {
     repository,
@@ -101,7 +96,8 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
   if (flags.dryRun === true) {
     const plan = await planRestore(job)
     context.finish(texts.restorePlanExitCode(plan))
-    output.result({ dryRun: true, ...plan }, texts.describeRestorePlan)
+    const allWarnings = [...warnings, ...plan.warnings]
+    output.result({ dryRun: true, ...plan, warnings: allWarnings }, texts.describeRestorePlan)
     return
   }
   api.transport.useBatchRetries()
@@ -116,7 +112,7 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
     ({ records, written, equal }) => ({ records, written, equal }),
   )
   context.finish(summary.exitCode)
-  output.result(summary, texts.describeRestore)
+  output.result({ ...summary, warnings: [...warnings, ...summary.warnings] }, texts.describeRestore)
 }
 
 /** A profile that happens to be active must not decide what is written over. */

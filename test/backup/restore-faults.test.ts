@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals'
 import { restoreBackup } from '../../src/backup/restore-backup.js'
 import { ChromaApi } from '../../src/chroma/api.js'
 import { connectTransport } from '../../src/chroma/connect.js'
-import { collectionOf, numberedBatch } from '../helpers/backups.js'
+import { collectionOf, numberedBatch, recordedProgress } from '../helpers/backups.js'
 import { startChroma } from '../helpers/chroma-server.js'
 import { startFaultProxy, type Fault, type ProxiedRequest } from '../helpers/fault-proxy.js'
 import { backupOf, collectionsOf, restoreJob, withApi } from '../helpers/restores.js'
@@ -110,13 +110,17 @@ test('a server that does not come back: 12, and the next run finishes', async ()
   }
   const proxy = await startFaultProxy({ target: chroma.url, decide })
   const transport = await connectTransport({ url: proxy.url, retry: { maxRetries: 2, baseDelayMs: 1 } })
+  const progress = recordedProgress()
   try {
-    await expect(restoreBackup(restoreJob(backup, new ChromaApi(transport)))).rejects.toMatchObject({
-      exitCode: 12,
-    })
+    const job = restoreJob(backup, new ChromaApi(transport), { progress })
+    await expect(restoreBackup(job)).rejects.toMatchObject({ exitCode: 12 })
     await chroma.restart()
     await withApi(chroma.url, async (api) => {
-      expect([...(await collectionsOf(api)).keys()].filter((name) => !name.includes('.restore-'))).toEqual([])
+      const left = [...(await collectionsOf(api)).keys()]
+      expect(left.filter((name) => !name.includes('.restore-'))).toEqual([])
+      expect(left).not.toEqual([])
+      const warning = progress.warnings.find(({ code }) => code === 'RESTORE_UNFINISHED')
+      for (const name of left) expect(warning?.message).toContain(`default_tenant/default_database/${name}`)
       const summary = await restoreBackup(restoreJob(backup, api))
       expect(summary).toMatchObject({ equal: true, records: 250, written: 50 })
     })

@@ -192,7 +192,10 @@ describe('a manifest', () => {
       `backups/${newer}.json`,
       (bytes) => bytes.subarray(0, bytes.length / 2),
       async () => {
-        const { backups } = await runJson(['backup', 'list', '--repo', repo])
+        const { backups, warnings } = await runJson(['backup', 'list', '--repo', repo], 3)
+        expect(warnings).toMatchObject([
+          { code: 'MANIFEST_DAMAGED', message: expect.stringContaining(newer) },
+        ])
         expect(backups).toMatchObject([{ id: newer, damaged: { code: 'MANIFEST_DAMAGED' } }, { id: older }])
         expect(await stopsRestore(newer)).toBe(true)
         expect(await stopsRestore('latest')).toBe(true)
