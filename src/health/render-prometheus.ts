@@ -1,12 +1,12 @@
+import { gauge, inSeconds, prometheusText, sample, type Family } from './prometheus-text.js'
 import type { CollectionHealth, HealthReport } from './report.js'
-
-interface Sample {
-  readonly labels: Readonly<Record<string, string>>
-  readonly value: number
-}
 
 /** Prometheus text format 0.0.4, for a scrape or a textfile collector. Ends with a line break. */
 export function renderPrometheus(report: HealthReport): string {
+  return prometheusText(serverFamilies(report))
+}
+
+export function serverFamilies(report: HealthReport): readonly Family[] {
   const { collections, pool } = report
   const level = { level: report.level }
   const perCollection = (value: (collection: CollectionHealth) => number | null) =>
@@ -57,7 +57,7 @@ export function renderPrometheus(report: HealthReport): string {
       'Figures of the connection pool of this check.',
       figures.map(([figure, value]) => ({ labels: { figure }, value: Number(value) })),
     ),
-  ].join('')
+  ]
 }
 
 const STATUS = { ok: 0, degraded: 1, critical: 2, unchecked: 3 } as const
@@ -68,31 +68,4 @@ function statusNumber({ status }: CollectionHealth): number {
 
 function collectionLabels({ tenant, database, name }: CollectionHealth): Record<string, string> {
   return { tenant, database, collection: name }
-}
-
-function sample(labels: Record<string, string>, value: number | null): Sample[] {
-  return value === null ? [] : [{ labels, value }]
-}
-
-function inSeconds(ms: number | null): number | null {
-  return ms === null ? null : ms / 1000
-}
-
-/** Two findings of one kind about one thing count as one sample: a series must not occur twice. */
-function gauge(name: string, help: string, samples: readonly Sample[]): string {
-  if (samples.length === 0) return ''
-  const lines = samples.map(({ labels, value }) => `chroma_ops_${name}${labelText(labels)} ${value}\n`)
-  return `# HELP chroma_ops_${name} ${help}\n# TYPE chroma_ops_${name} gauge\n${[...new Set(lines)].join('')}`
-}
-
-function labelText(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`)
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
-}
-
-function escaped(value: string): string {
-  return value
-    .replaceAll('\\', String.raw`\\`)
-    .replaceAll('"', String.raw`\"`)
-    .replaceAll('\n', String.raw`\n`)
 }
