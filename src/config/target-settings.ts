@@ -9,6 +9,13 @@ export const targetSettings = {
     key: 'url',
     description: 'the server, with its path prefix if it has one',
   }),
+  dataPath: value(nonEmpty, {
+    flags: '--path <directory>',
+    environment: 'CHROMA_OPS_PATH',
+    key: 'path',
+    path: true,
+    description: "a data directory (Chroma's persist directory), in place of a server",
+  }),
   cloud: toggle({
     flags: '--cloud',
     environment: 'CHROMA_OPS_CLOUD',
