@@ -53,8 +53,9 @@ export async function openDatabase(file: string, options: DatabaseOptions): Prom
   const driver = guarded(file, () => open(file, { mode, busyTimeoutMs }))
   try {
     // The first statement that reads the header: finds foreign files, locks and hot journals.
-    guarded(file, () => driver.prepare('SELECT count(*) FROM sqlite_master').rows([]).next())
-    return new SqliteDatabase(file, driver)
+    const database = new SqliteDatabase(file, driver)
+    database.all('SELECT count(*) FROM sqlite_master')
+    return database
   } catch (error) {
     driver.close()
     throw error
