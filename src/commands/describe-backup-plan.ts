@@ -1,7 +1,7 @@
 import type { BackupPlan } from '../backup/backup-job.js'
 import { ExitCode } from '../core/exit-code.js'
 import { displayName } from '../core/records.js'
-import { bytes, duration, grouped, plural, shortBytes } from '../output/format.js'
+import { bytes, columnName, duration, grouped, plural, shortBytes } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 
@@ -13,7 +13,7 @@ export function planExitCode({ refusals }: BackupPlan): ExitCode {
 export function describePlan(plan: BackupPlan, style: Style): string {
   const { series, collections, records, logicalBytes, previous, refusals } = plan
   const rows = collections.map((collection) => [
-    displayName(collection),
+    columnName(displayName(collection)),
     grouped(collection.records),
     collection.dimension === null ? '-' : String(collection.dimension),
     shortBytes(collection.logicalBytes),

@@ -1,6 +1,6 @@
 import type { BackupHead, CollectionEntry } from '../backup/manifest.js'
 import { displayName } from '../core/records.js'
-import { bytes, duration, grouped, instant, plural, shortBytes } from '../output/format.js'
+import { bytes, columnName, duration, grouped, instant, plural, shortBytes } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 
@@ -49,7 +49,7 @@ function describeCollections(
 ): string {
   if (collections.length === 0) return 'no collections'
   const rows = collections.map((entry) => [
-    displayName(entry),
+    columnName(displayName(entry)),
     entry.status === 'failed' ? '-' : grouped(entry.records),
     entry.dimension === null ? '-' : String(entry.dimension),
     entry.status === 'failed' ? '-' : shortBytes(entry.logicalBytes),

@@ -1,6 +1,6 @@
 import { displayName } from '../core/records.js'
 import type { CollectionHealth, HealthFinding, HealthReport, HealthStatus } from '../health/report.js'
-import { duration, grouped, plural } from '../output/format.js'
+import { columnName, duration, grouped, plural } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 
@@ -29,7 +29,7 @@ function collectionTable(collections: readonly CollectionHealth[], style: Style)
   const rows = collections.map((collection) => {
     const { status, records, dimension, space, vectors, query, latencyMs } = collection
     return [
-      displayName(collection),
+      columnName(displayName(collection)),
       status === 'unchecked' ? style.warning(status) : statusText(status, style),
       records === null ? '-' : grouped(records),
       dimension === null ? '-' : String(dimension),

@@ -1,6 +1,6 @@
 import { ExitCode } from '../core/exit-code.js'
 import { displayName } from '../core/records.js'
-import { bytes, countRate, duration, grouped, plural, shortBytes } from '../output/format.js'
+import { bytes, columnName, countRate, duration, grouped, plural, shortBytes } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 import type {
@@ -36,8 +36,8 @@ export function describeRestorePlan(plan: RestorePlan, style: Style): string {
 function planRow(collection: PlannedCollection, style: Style): string[] {
   const { source, target, action, resumes, records, existingRecords } = collection
   return [
-    displayName(source),
-    displayName(target) === displayName(source) ? 'same name' : displayName(target),
+    columnName(displayName(source)),
+    displayName(target) === displayName(source) ? 'same name' : columnName(displayName(target)),
     action === 'refuse' ? style.bad(action) : `${action}${resumes ? ' (resumes)' : ''}`,
     grouped(records),
     shortBytes(collection.bytes),

@@ -30,7 +30,26 @@ export function describeVerification(
       ({ backup, code, message }) => `${style.bad('damaged')} ${backup}: ${message} (${code})`,
     ),
     ...reports.flatMap((report) => describeReport(report, style)),
+    ...(reports.length + unreadable.length > 1 ? [summary(reports, unreadable, style)] : []),
   ].join('\n')
+}
+
+/** The line to look at when there are many. */
+function summary(
+  reports: readonly VerifyReport[],
+  unreadable: readonly UnreadableBackup[],
+  style: Style,
+): string {
+  const all = reports.length + unreadable.length
+  const damaged = unreadable.length + reports.filter(({ status }) => status !== 'ok').length
+  const sum = (figure: (report: VerifyReport) => number) =>
+    reports.reduce((total, report) => total + figure(report), 0)
+  const read = `${bytes(sum(({ objects }) => objects.bytes))} read in ${duration(sum(({ durationMs }) => durationMs))}`
+  const verdict =
+    damaged === 0
+      ? style.good(`all ${plural(all, 'backup')} ok`)
+      : style.bad(`${grouped(damaged)} of ${plural(all, 'backup')} damaged`)
+  return `${verdict}, ${read}`
 }
 
 function describeReport(report: VerifyReport, style: Style): string[] {

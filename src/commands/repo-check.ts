@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 
+import { catalogue } from '../config/catalogue.js'
 import { ExitCode } from '../core/exit-code.js'
 import type { Style } from '../output/style.js'
 import type { StoreProbeReport } from '../storage/probe-store.js'
@@ -13,6 +14,8 @@ export function repoCheckCommand(launcher: Launcher): Command {
   return act(command, launcher, async (context) => {
     context.changes('repo check, which writes and deletes keys under probe/,')
     const store = await context.openRepositoryStore()
+    const { requireFolder } = await import('../storage/open-store.js')
+    await requireFolder(context.settings.value(catalogue.repo) ?? '')
     const [{ probeStore }, { table }] = await Promise.all([
       import('../storage/probe-store.js'),
       import('../output/table.js'),

@@ -44,7 +44,7 @@ export async function ask<T>(
   const started = performance.now()
   try {
     const value = await work(AbortSignal.any([probe.signal, limit]))
-    return { value, ms: performance.now() - started }
+    return { value, ms: Math.round(performance.now() - started) }
   } catch (thrown) {
     throwIfAborted(probe.signal)
     if (thrown instanceof CollectionNotFoundError) throw thrown

@@ -53,7 +53,7 @@ export async function checkHealth(job: HealthJob): Promise<HealthReport> {
     level: job.level,
     url: examination.url,
     startedAt,
-    durationMs: performance.now() - started,
+    durationMs: Math.round(performance.now() - started),
     reachable: examination.heartbeatMs !== null,
     heartbeatMs: examination.heartbeatMs,
     fingerprint: examination.facts?.fingerprint ?? null,
@@ -134,7 +134,7 @@ class Examination {
         : new ChromaApi(await connectTransport({ ...hurried(server, this.#deadlineMs), signal }))
     const before = performance.now()
     await this.#api.heartbeat(signal)
-    this.heartbeatMs = performance.now() - before
+    this.heartbeatMs = Math.round(performance.now() - before)
     return this.#api
   }
 

@@ -51,6 +51,16 @@ export function countRate(count: number, noun: string, milliseconds: number): st
   return milliseconds <= 0 ? '-' : `${grouped((count * 1000) / milliseconds)} ${noun}/s`
 }
 
+/** A name for a column of a table, cut in the middle where it is very long: both ends tell names apart. */
+export function columnName(name: string): string {
+  const points = Array.from(name)
+  if (points.length <= LONGEST_NAME) return name
+  const head = Math.ceil(LONGEST_NAME / 3)
+  return `${points.slice(0, head).join('')}…${points.slice(head + 1 - LONGEST_NAME).join('')}`
+}
+
+const LONGEST_NAME = 64
+
 /** A word that a POSIX shell reads back as it is. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./~^-]+$/.test(text) && !text.startsWith('~')

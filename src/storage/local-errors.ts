@@ -31,7 +31,8 @@ export function localError(thrown: unknown, action: string): Error {
     })
   if (ACCESS.includes(code))
     return new StoreAccessError(message, { cause, hint: `let the user that runs chroma-ops ${verb} there` })
-  if (UNREACHABLE.includes(code)) return new StoreUnreachableError(message, { cause })
+  if (UNREACHABLE.includes(code))
+    return new StoreUnreachableError(message, { cause, hint: 'check that its file server is up and mounted' })
   return new StoreError(message, { cause })
 }
 

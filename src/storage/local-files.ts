@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, rm, rmdir, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 
-import { isErrno, throwIfAborted } from '../core/errors.js'
-import { StoreError } from './blob-store.js'
+import { errnoOf, isErrno, throwIfAborted } from '../core/errors.js'
+import { StoreError, StoreUnsupportedError } from './blob-store.js'
 
 /** No key contains it, so what a dead run leaves behind is never taken for a blob. */
 export const PRIVATE_MARK = '~'
@@ -33,13 +33,15 @@ export async function writeBeside(target: string, bytes: Uint8Array, signal?: Ab
 
 /** Creates a file that must not exist yet, together with the folders above it. */
 export async function createFile(file: string): Promise<FileHandle> {
-  try {
-    return await open(file, 'wx')
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await open(file, 'wx')
+    } catch (error) {
+      // Another run may remove a folder that it believes to be its own, after we have found or made it.
+      if (!isErrno(error, 'ENOENT') || attempt === 4) throw error
+    }
+    await makeFolders(path.dirname(file))
   }
-  await makeFolders(path.dirname(file))
-  return open(file, 'wx')
 }
 
 /** Makes the names in a folder durable: without it a power cut may undo a rename. */
@@ -52,6 +54,15 @@ export async function syncFolder(folder: string): Promise<void> {
     if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'ENOSYS')) throw error
   } finally {
     await handle.close()
+  }
+}
+
+/** Another probe may be at work in it; a folder that stays is no harm. */
+export async function removeIfEmpty(folder: string): Promise<void> {
+  try {
+    await rmdir(folder)
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error
   }
 }
 
@@ -87,7 +98,20 @@ async function makeFolders(folder: string): Promise<void> {
     const above = path.dirname(folder)
     if (!isErrno(error, 'ENOENT') || above === folder) throw error
     await makeFolders(above)
+    await makeFolderIn(above, folder)
+  }
+}
+
+async function makeFolderIn(above: string, folder: string): Promise<void> {
+  try {
     await makeFolder(folder)
+  } catch (error) {
+    // What is there and yet has no room for a new name is no ordinary folder, such as /proc.
+    if (!isErrno(error, 'ENOENT')) throw error
+    throw new StoreUnsupportedError(`${above} takes no new folders, so ${folder} cannot be made`, {
+      hint: 'name a folder on a disk or a network share',
+      cause: error,
+    })
   }
 }
 

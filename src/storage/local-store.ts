@@ -16,10 +16,10 @@ import {
 } from './blob-store.js'
 import { assertBlobSize, assertKey, assertPrefix, blobNotFound } from './keys.js'
 import { localError } from './local-errors.js'
-import { createFile, readRange, syncFolder, writeBeside } from './local-files.js'
+import { createFile, readRange, removeIfEmpty, syncFolder, writeBeside } from './local-files.js'
 import { listFiles } from './local-list.js'
 import { withFileLock } from './local-lock.js'
-import { probeConditions } from './probe-conditions.js'
+import { isProbe, probeConditions } from './probe-conditions.js'
 
 /** Blobs as files below one folder, which is made when the first one is written. */
 export class LocalStore implements BlobStore {
@@ -113,6 +113,7 @@ export class LocalStore implements BlobStore {
         }
         await syncFolder(path.dirname(target))
       }
+      if (isProbe(key)) await removeIfEmpty(path.dirname(target))
     } catch (error) {
       throw localError(error, `delete ${target}`)
     }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 
 import { isErrno, throwIfAborted, UsageError } from '../core/errors.js'
-import type { BlobStore } from './blob-store.js'
+import { StoreNotFoundError, type BlobStore } from './blob-store.js'
 import { localError } from './local-errors.js'
 import { LocalStore } from './local-store.js'
 import { MemoryStore } from './memory-store.js'
@@ -31,7 +31,7 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   const location = parseStoreUrl(url)
   switch (location.type) {
     case 'local':
-      await refuseFile(location.path)
+      await isFolder(location.path)
       return new LocalStore(location.path)
     case 'memory':
       return namedMemory(location.name)
@@ -48,12 +48,28 @@ function namedMemory(name: string): MemoryStore {
   return known
 }
 
-async function refuseFile(path: string): Promise<void> {
+/**
+ * Rejects with {@link StoreNotFoundError} when `url` is a folder that is not there. For what writes to a store
+ * that must exist: the store itself would make the folder.
+ */
+export async function requireFolder(url: string): Promise<void> {
+  const location = parseStoreUrl(url)
+  if (location.type !== 'local' || (await isFolder(location.path))) return
+  throw new StoreNotFoundError(`there is no folder ${location.path}`, {
+    hint: 'check the path, or create the folder',
+  })
+}
+
+/** False when nothing is there. */
+async function isFolder(path: string): Promise<boolean> {
+  const hint = 'name the folder that holds the repository'
   try {
-    if ((await stat(path)).isDirectory()) return
+    if ((await stat(path)).isDirectory()) return true
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return
+    if (isErrno(error, 'ENOENT')) return false
+    if (isErrno(error, 'ENOTDIR'))
+      throw new UsageError(`${path} cannot be a folder: a part of the path is a file`, { hint, cause: error })
     throw localError(error, `open ${path}`)
   }
-  throw new UsageError(`${path} is not a folder`, { hint: 'name the folder that holds the repository' })
+  throw new UsageError(`${path} is not a folder`, { hint })
 }

@@ -13,9 +13,15 @@ import {
 /** How many writers race for one key. */
 export const RACERS = 8
 
+const PROBES = 'probe/'
+
 /** The beginning of keys below `probe/` that are no other probe's and nobody's blobs. */
 export function probePrefix(): string {
-  return `probe/${randomUUID()}-`
+  return `${PROBES}${randomUUID()}-`
+}
+
+export function isProbe(key: string): boolean {
+  return key.startsWith(PROBES)
 }
 
 /** Finds out by trying, on keys that it removes again, what conditional writes are worth on this store. */

@@ -149,6 +149,7 @@ function answerError(
       cause,
       unprocessed: UNPROCESSED.includes(status),
       retryAfterMs: parseRetryAfter(retryAfter, Date.now()),
+      hint: 'the service is busy or in trouble: run the command again later, or with a lower --concurrency',
     })
   // An answer that the SDK could not read: cut, or not from an S3 service.
   if (status < 300)
@@ -191,8 +192,19 @@ function networkError(failure: S3Failure, message: string, cause: Error, thrown:
   return new StoreUnreachableError(message, {
     cause,
     unprocessed: NOT_SENT.includes(code),
-    ...(code === 'ENOTFOUND' ? { hint: 'check the name of the endpoint' } : {}),
+    hint:
+      NETWORK_HINTS[failure.code === 'TimeoutError' ? 'ETIMEDOUT' : code] ??
+      'check the network and the service, and run the command again',
   })
+}
+
+const NETWORK_HINTS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'check the name of the endpoint',
+  EAI_AGAIN: 'check the name of the endpoint, and whether this machine can resolve names',
+  ECONNREFUSED: 'check that the service runs, and the address and port of the endpoint',
+  EHOSTUNREACH: 'check the address of the endpoint, and the network of this machine',
+  ENETUNREACH: 'check the address of the endpoint, and the network of this machine',
+  ETIMEDOUT: 'check the address of the endpoint, and whether a firewall or a missing proxy is in the way',
 }
 
 function describe({ code, status, message }: S3Failure): string {

@@ -190,7 +190,9 @@ describe('backup list, show and verify', () => {
     ).toMatchObject({
       reports: [{ sample: 0.5 }],
     })
+    expect((await run('backup', 'verify')).stdout).toMatch(/\nall 2 backups ok, [\d.]+ KiB .*read in \d/)
     const { stdout } = await run('backup', 'verify', 'latest', '--depth', 'records')
+    expect(stdout).not.toContain('all')
     expect(stdout).toMatch(/^ok .*every one of 320 records/)
   })
 

@@ -133,7 +133,7 @@ describe('a bucket that cannot be used', () => {
 
   test('nobody there: 12', async () => {
     service = ['--endpoint-url', `http://127.0.0.1:${await unusedPort()}`]
-    await expectUnusable({ exitCode: 12, code: 'RETRY_EXHAUSTED', message: 'ECONNREFUSED' })
+    await expectUnusable({ exitCode: 12, code: 'RETRY_EXHAUSTED', message: 'ECONNREFUSED', hint: 'endpoint' })
   })
 
   test('a full one: 1, and the old backups are sound', async () => {

@@ -49,9 +49,23 @@ export async function runCli(args: readonly string[], host: Partial<Host> = {}):
   return { exitCode, stdout: stdout.text, stderr: stderr.text }
 }
 
-/** The document of a run with `--json`; fails the test unless stdout is exactly one JSON document. */
+/**
+ * The document of a run with `--json`; fails the test unless stdout is exactly one JSON document, in which
+ * every duration is a whole number.
+ */
 export function documentOf({ stdout }: CliRun): Record<string, unknown> {
   const document: unknown = JSON.parse(stdout)
   if (typeof document !== 'object' || document === null) throw new Error(`not a document: ${stdout}`)
+  const fractions = fractionsIn(document)
+  if (fractions.length > 0) throw new Error(`not whole milliseconds: ${fractions.join(', ')}`)
   return Object.fromEntries(Object.entries(document))
+}
+
+/** Members whose name says milliseconds, and what is in them. */
+function fractionsIn(value: unknown, isDuration = false): string[] {
+  if (typeof value === 'number') return isDuration && !Number.isInteger(value) ? [String(value)] : []
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) =>
+    fractionsIn(inner, isDuration || name.endsWith('Ms')).map((found) => `${name} ${found}`),
+  )
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import {
   byteRate,
   bytes,
+  columnName,
   countRate,
   duration,
   grouped,
@@ -12,6 +13,15 @@ import {
   shellWord,
   shortBytes,
 } from '../../src/output/format.js'
+
+test('a very long name is cut in the middle, so that both ends can be read', () => {
+  const usual = `default_tenant/default_database/${'n'.repeat(32)}`
+  expect(columnName(usual)).toBe(usual)
+  const long = columnName(`tenant/database/first-${'n'.repeat(400)}-last`)
+  expect(long).toHaveLength(64)
+  expect(long).toMatch(/^tenant\/database\/first-….*-last$/)
+  expect(columnName('👍'.repeat(100))).not.toContain('\ufffd')
+})
 
 describe('sizes', () => {
   test.each([

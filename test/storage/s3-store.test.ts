@@ -178,6 +178,7 @@ describe('what fails says what to do', () => {
       exitCode: 12,
       unprocessed: true,
       message: expect.stringContaining('ECONNREFUSED'),
+      hint: expect.stringContaining('address and port of the endpoint'),
     })
   })
 
