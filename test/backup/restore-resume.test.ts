@@ -9,6 +9,7 @@ import type { ProgressEvent } from '../../src/core/progress.js'
 import type { CollectionDefinition } from '../../src/core/records.js'
 import { collectionOf, numberedBatch } from '../helpers/backups.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
+import { startFaultProxy, type ProxiedRequest } from '../helpers/fault-proxy.js'
 import { batchOf } from '../helpers/memory-source.js'
 import {
   backupOf,
@@ -101,13 +102,21 @@ test('somebody takes the name while the restore is running: refused, theirs stay
       })
     }
     let taken: Promise<void> | undefined
-    const update = ({ phase }: ProgressEvent) => {
-      if (phase === 'compare') taken ??= taking()
+    // Right before the restored collection would get its name.
+    const decide = async ({ method }: ProxiedRequest): Promise<undefined> => {
+      if (method === 'PUT') await (taken ??= taking())
     }
-    await expect(restoreBackup({ ...job, progress: { update, warn: () => {} } })).rejects.toMatchObject({
-      code: 'RESTORE_TARGET_EXISTS',
-    })
-    await taken
+    const proxy = await startFaultProxy({ target: chroma().url, decide })
+    try {
+      await withApi(proxy.url, (proxied) =>
+        expect(restoreBackup({ ...job, api: proxied })).rejects.toMatchObject({
+          code: 'RESTORE_TARGET_EXISTS',
+        }),
+      )
+    } finally {
+      await proxy.close()
+    }
+    expect(taken).toBeDefined()
     expect((await collectionsOf(api, database)).get('docs')?.metadata).toEqual(new Map([['theirs', true]]))
   })
 })
