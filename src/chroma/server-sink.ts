@@ -5,8 +5,8 @@ import { encodeRecords } from './codec/add-body.js'
 import { ChromaServerError, PayloadTooLargeError } from './errors.js'
 import { RecordFetcher } from './fetch-records.js'
 
-/** A server takes 40 MiB; large bodies beyond this bring no speed. */
-const BODY_BYTES = 16 * 1024 * 1024
+/** A server takes 40 MiB. Smaller bodies are written no slower, and the next is made while one is written. */
+const BODY_BYTES = 2 * 1024 * 1024
 
 /** The server has confirmed records that it does not have. */
 export class WriteNotKeptError extends ChromaServerError {
@@ -44,10 +44,19 @@ export class ServerCollectionWriter {
   async write(batch: RecordBatch, signal?: AbortSignal): Promise<void> {
     this.#preFlight ??= await this.#api.preFlight(signal)
     const { maxBatchSize, base64 } = this.#preFlight
-    for (let row = 0; row < batch.ids.length;) {
-      const piece = sliceRows(batch, row, row + this.#rowsFrom(batch, row, maxBatchSize))
-      await this.#add(piece, base64, signal)
-      row += piece.ids.length
+    const prepare = (row: number): Piece | null => {
+      if (row === batch.ids.length) return null
+      const end = row + this.#rowsFrom(batch, row, maxBatchSize)
+      const records = sliceRows(batch, row, end)
+      return { records, body: encodeRecords(records, { base64 }), end }
+    }
+    for (let piece = prepare(0); piece !== null;) {
+      const writing = this.#add(piece, base64, signal)
+      try {
+        piece = prepare(piece.end)
+      } finally {
+        await writing
+      }
     }
   }
 
@@ -57,20 +66,21 @@ export class ServerCollectionWriter {
   }
 
   /** In halves when it is too much at once; later bodies are smaller then. */
-  async #add(piece: RecordBatch, base64: boolean, signal: AbortSignal | undefined): Promise<void> {
-    const body = encodeRecords(piece, { base64 })
+  async #add({ records, body }: Body, base64: boolean, signal: AbortSignal | undefined): Promise<void> {
     const { retries } = this.#api.transport.stats.retry
     try {
       await this.#api.addEncoded(this.#collection, body, signal)
     } catch (error) {
-      const rows = piece.ids.length
+      const rows = records.ids.length
       if (!(error instanceof PayloadTooLargeError) || rows === 1) throw error
       this.#bodyBytes = Math.min(this.#bodyBytes, Math.ceil(body.length / 2))
-      await this.#add(sliceRows(piece, 0, Math.ceil(rows / 2)), base64, signal)
-      await this.#add(sliceRows(piece, Math.ceil(rows / 2), rows), base64, signal)
+      for (const [from, to] of halves(rows)) {
+        const half = sliceRows(records, from, to)
+        await this.#add({ records: half, body: encodeRecords(half, { base64 }) }, base64, signal)
+      }
       return
     }
-    if (this.#api.transport.stats.retry.retries > retries) await this.#checkWritten(piece.ids, signal)
+    if (this.#api.transport.stats.retry.retries > retries) await this.#checkWritten(records.ids, signal)
   }
 
   async #checkWritten(ids: readonly string[], signal: AbortSignal | undefined): Promise<void> {
@@ -89,6 +99,25 @@ export class ServerCollectionWriter {
     }
     return row - from
   }
+}
+
+interface Body {
+  readonly records: RecordBatch
+  /** The same, encoded. */
+  readonly body: Uint8Array
+}
+
+interface Piece extends Body {
+  /** The first row behind it. */
+  readonly end: number
+}
+
+function halves(rows: number): readonly (readonly [from: number, to: number])[] {
+  const middle = Math.ceil(rows / 2)
+  return [
+    [0, middle],
+    [middle, rows],
+  ]
 }
 
 /** An estimate; text beyond ASCII takes more. */
