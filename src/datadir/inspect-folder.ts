@@ -1,4 +1,4 @@
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno } from '../core/errors.js'
@@ -104,7 +104,7 @@ async function foldersIn(directory: string): Promise<readonly string[]> {
 /** Null when there is no such file, or it may not be seen. */
 async function sizeOf(file: string): Promise<number | null> {
   try {
-    return (await lstat(file)).size
+    return (await stat(file)).size
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM')) return null
     throw error

@@ -1,0 +1,126 @@
+import type { CatalogueEntry } from './catalogue-entry.js'
+
+/** The disk, the processes and the backups around the directory. */
+export const surroundingEntries = {
+  DIRECTORY_HELD: {
+    severity: 'info',
+    meaning: 'A process is working on the directory.',
+    consequence: 'Commands that change the directory refuse to run meanwhile, or say what they may do.',
+    advice: 'nothing, unless two servers share the directory: that damages it',
+    command: null,
+  },
+  HOLDER_UNKNOWN: {
+    severity: 'info',
+    meaning: 'Whether a process works on the directory cannot be seen from here.',
+    consequence: 'Commands that change the directory want to be told that the server is stopped.',
+    advice: 'look on the machine or in the container where the server runs',
+    command: null,
+  },
+  DIRECTORY_SHARED: {
+    severity: 'critical',
+    meaning: 'More than one server works on the directory.',
+    consequence:
+      'They overwrite each other’s indexes: vectors get lost, and queries and reads contradict each other.',
+    advice: 'stop all but one now, and look at the indexes again',
+    command: 'chroma-ops health --path {path} --level deep',
+  },
+  NETWORK_FILE_SYSTEM: {
+    severity: 'warning',
+    meaning: 'The directory is on a file system that other machines may write to.',
+    consequence: 'SQLite locks do not hold there: "database is locked", or two writers at once.',
+    advice: 'move the directory to a local disk',
+    command: null,
+  },
+  DISK_FULL: {
+    severity: 'critical',
+    meaning: 'There is hardly any space left where the directory is.',
+    consequence: 'Writes fail, and an index that is being saved is torn.',
+    advice: 'free some space; see what can be removed from the directory itself',
+    command: 'chroma-ops cleanup --path {path}',
+  },
+  DISK_NEARLY_FULL: {
+    severity: 'warning',
+    meaning: 'Little space is left where the directory is.',
+    consequence: 'A vacuum or an upgrade has no room, and soon writes have none.',
+    advice: 'see what can be removed from the directory itself',
+    command: 'chroma-ops cleanup --path {path}',
+  },
+  TEMP_TOO_SMALL: {
+    severity: 'info',
+    meaning: 'The folder for SQLite’s temporary files has less space than the database is big.',
+    consequence: 'A vacuum fails with "database or disk is full", although the data directory has room.',
+    advice: 'set SQLITE_TMPDIR to a folder with more space, for the server and for chroma-ops',
+    command: 'chroma-ops vacuum --via OTHER_DIRECTORY --path {path}',
+  },
+  MEMORY_TOO_SMALL: {
+    severity: 'warning',
+    meaning: 'The indexes need more memory than this machine has.',
+    consequence:
+      'A server that uses all collections is killed by the system, perhaps while it saves an index.',
+    advice: 'give the server more memory, or spread the collections',
+    command: null,
+  },
+  FOREIGN_FILES: {
+    severity: 'info',
+    meaning: 'Files that are not Chroma’s lie in the directory.',
+    consequence: 'None for Chroma. Cleanup leaves them alone.',
+    advice: 'keep copies and backups elsewhere',
+    command: null,
+  },
+  OLD_FORMAT: {
+    severity: 'info',
+    meaning: 'The directory was written by a Chroma before 1.0.',
+    consequence: 'A current server migrates it when it starts, and there is no way back.',
+    advice: 'see what an upgrade would change, and back up the directory first',
+    command: 'chroma-ops health --path {path} --upgrade-to 1.5',
+  },
+  BACKUP_MISSING: {
+    severity: 'warning',
+    meaning: 'The repository holds no complete backup of this directory.',
+    consequence: 'What is lost here is lost.',
+    advice: 'make one, and let it be made regularly',
+    command: 'chroma-ops backup --path {path} --repo REPOSITORY',
+  },
+  BACKUP_OLD: {
+    severity: 'warning',
+    meaning: 'The newest complete backup is older than a week.',
+    consequence: 'After a loss, everything that was written since is gone.',
+    advice: 'make one, and see why the regular one did not run',
+    command: 'chroma-ops backup --path {path} --repo REPOSITORY',
+  },
+  BACKUP_UNVERIFIED: {
+    severity: 'info',
+    meaning: 'The newest backup has not been verified since it was made.',
+    consequence: 'Whether it can be restored is likely, not known.',
+    advice: 'verify it, and restore it for practice now and then',
+    command: 'chroma-ops backup verify latest --repo REPOSITORY',
+  },
+  SERVER_DIFFERS: {
+    severity: 'critical',
+    meaning: 'A collection is not the same through the server and in the directory.',
+    consequence: 'The server works on another directory, or has lost sight of this one.',
+    advice: 'look at which directory the server was started with, and restart it',
+    command: null,
+  },
+  SERVER_UNREACHABLE: {
+    severity: 'critical',
+    meaning: 'The server that was named does not answer.',
+    consequence: 'The two views could not be compared.',
+    advice: 'look whether it runs, and where',
+    command: null,
+  },
+  UPGRADE_REFUSED: {
+    severity: 'critical',
+    meaning: 'The version to change to cannot open this directory.',
+    consequence: 'It panics at its start ("range start index … out of range"): migrations have no way back.',
+    advice: 'stay with the version that wrote it, or copy the records to a directory made by the older one',
+    command: null,
+  },
+  UPGRADE_REHEARSAL_FAILED: {
+    severity: 'critical',
+    meaning: 'A server of the installed version could not give back everything from a copy of the directory.',
+    consequence: 'After the upgrade the same would be missing.',
+    advice: 'mend what is wrong with the directory before upgrading, or restore into a new one',
+    command: 'chroma-ops health --path {path} --level deep',
+  },
+} as const satisfies Record<string, CatalogueEntry>
