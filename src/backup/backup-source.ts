@@ -1,4 +1,5 @@
 import { CollectionNotFoundError } from '../chroma/errors.js'
+import { pickRows } from '../core/batch-rows.js'
 import { throwIfAborted } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
 import {
@@ -13,6 +14,8 @@ import {
 import type { Catalogue } from './catalogue.js'
 import { readCatalogue } from './catalogue-reader.js'
 import { entriesByName, readContents } from './contents.js'
+import type { ErasedIds, Erasures } from './erasures.js'
+import { idsOfRowGroup } from './index-page.js'
 import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
 import type { Repository } from './repository.js'
@@ -27,10 +30,17 @@ export class BackupSource implements RecordSource {
   readonly #repository: Repository
   readonly #head: BackupHead
   readonly #objects: ObjectReader
+  readonly #erasures: Erasures | null
   #contents: IndexedContents | null = null
 
-  /** `progress` hears of objects that had to be read twice. */
-  constructor(repository: Repository, head: BackupHead, progress?: Progress) {
+  /** `progress` hears of objects that had to be read twice. Records in `erasures` are left out. */
+  constructor(
+    repository: Repository,
+    head: BackupHead,
+    progress?: Progress,
+    erasures: Erasures | null = null,
+  ) {
+    this.#erasures = erasures
     this.displayUrl = `${repository.store.displayUrl}#${head.id}`
     this.#repository = repository
     this.#head = head
@@ -59,10 +69,27 @@ export class BackupSource implements RecordSource {
       const present = [...entries.values()].filter(({ status }) => status !== 'failed')
       throw new CollectionNotFoundError([wanted], present.map(displayName))
     }
-    return new BackupCollectionReader(this.#objects, await this.#catalogue(entry, signal))
+    const catalogue = await this.#catalogue(entry, signal)
+    const erased = this.#erasures?.in(this.#head, catalogue.definition) ?? null
+    const reader = new BackupCollectionReader(this.#objects, catalogue)
+    return erased === null ? reader : reader.without(erased, signal)
   }
 
   async close(): Promise<void> {}
+
+  /** What a reader of the collection leaves out, null when nothing: how many records, and what identifies them. */
+  async leftOut(
+    name: CollectionName,
+    signal?: AbortSignal,
+  ): Promise<{ readonly records: number; readonly digest: string } | null> {
+    const entry = (await this.#readContents(signal)).entries.get(displayName(name))
+    if (entry === undefined || entry.status === 'failed' || this.#erasures === null) return null
+    const catalogue = await this.#catalogue(entry, signal)
+    const erased = this.#erasures.in(this.#head, catalogue.definition)
+    if (erased === null) return null
+    const records = await new BackupCollectionReader(this.#objects, catalogue).count(erased, signal)
+    return records === 0 ? null : { records, digest: erased.digest }
+  }
 
   async #catalogue(entry: CollectionEntry, signal?: AbortSignal): Promise<Catalogue> {
     return readCatalogue(this.#objects, (await this.#readContents(signal)).contents, entry, signal)
@@ -95,6 +122,24 @@ class BackupCollectionReader implements CollectionReader {
     return this.#catalogue.records
   }
 
+  /** The same without some records; reads all ids first. */
+  async without(erased: ErasedIds, signal: AbortSignal | undefined): Promise<CollectionReader> {
+    const left = await this.count(erased, signal)
+    return left === 0 ? this : new FilteredReader(this, erased, this.expectedRecords - left)
+  }
+
+  /** How many records of the collection have one of these ids. */
+  async count(erased: ErasedIds, signal: AbortSignal | undefined): Promise<number> {
+    const purpose = { collection: displayName(this.definition), signal }
+    let count = 0
+    for (const group of this.#catalogue.rowGroups) {
+      throwIfAborted(signal)
+      const page = await this.#objects.readExtents(this.#catalogue.objects, group.index, purpose)
+      for (const id of idsOfRowGroup(page)) if (erased.has(id)) count++
+    }
+    return count
+  }
+
   async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch> {
     this.#ended = false
     throwIfAborted(signal)
@@ -114,6 +159,34 @@ class BackupCollectionReader implements CollectionReader {
     if (!this.#ended) throw new Error('the collection has not been read to its end')
     // Backups don't change while they are read.
     return { added: 0, removed: 0, missing: 0 }
+  }
+}
+
+class FilteredReader implements CollectionReader {
+  readonly expectedRecords: number
+  readonly #reader: CollectionReader
+  readonly #erased: ErasedIds
+
+  constructor(reader: CollectionReader, erased: ErasedIds, expectedRecords: number) {
+    this.#reader = reader
+    this.#erased = erased
+    this.expectedRecords = expectedRecords
+  }
+
+  get definition(): CollectionDefinition {
+    return this.#reader.definition
+  }
+
+  async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch> {
+    for await (const batch of this.#reader.batches(signal)) {
+      const rows = batch.ids.flatMap((id, row) => (this.#erased.has(id) ? [] : [row]))
+      if (rows.length === batch.ids.length) yield batch
+      else if (rows.length > 0) yield pickRows(batch, rows)
+    }
+  }
+
+  consistency(): ReadConsistency {
+    return this.#reader.consistency()
   }
 }
 

@@ -11,6 +11,7 @@ import type { RestoreSummary } from '../transfer/restore-plan.js'
 import { SourceRecords } from '../transfer/source-records.js'
 import { BackupSource } from './backup-source.js'
 import type { DrillReport, DrilledCollection } from './drill-report.js'
+import { Erasures } from './erasures.js'
 import type { BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
 import { restoreBackup } from './restore-backup.js'
@@ -90,7 +91,8 @@ async function probeAll(
   api: ChromaApi,
   summary: RestoreSummary,
 ): Promise<DrilledCollection[]> {
-  const source = new BackupSource(job.repository, job.head, job.progress)
+  const erasures = await Erasures.read(job.repository, job.signal)
+  const source = new BackupSource(job.repository, job.head, job.progress, erasures)
   const definitions = new Map(
     (await source.listCollections(job.signal)).map((definition) => [displayName(definition), definition]),
   )

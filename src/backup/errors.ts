@@ -46,6 +46,17 @@ export class ManifestDamagedError extends IntegrityError {
   }
 }
 
+/** A list of erased records is altered or cut off: a restore could bring back what must stay away. */
+export class ErasuresDamagedError extends IntegrityError {
+  override readonly code = 'ERASURES_DAMAGED'
+
+  constructor(message: string) {
+    super(message, {
+      hint: 'put the file back from a copy of the repository; --include-erased restores without it, erased records too',
+    })
+  }
+}
+
 export class BackupNotFoundError extends OpsError {
   override readonly code = 'BACKUP_NOT_FOUND'
   override readonly exitCode = ExitCode.notFound

@@ -6,7 +6,7 @@ import { readCatalogue } from './catalogue-reader.js'
 import type { Catalogue, RowGroup } from './catalogue.js'
 import { readContents } from './contents.js'
 import { ObjectDamagedError } from './errors.js'
-import { decodeIndexPage } from './index-page.js'
+import { idsOfRowGroup } from './index-page.js'
 import { listBackups } from './list-backups.js'
 import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
@@ -160,10 +160,7 @@ class Search {
   async #readPage(reader: ObjectReader, catalogue: Catalogue, group: RowGroup): Promise<readonly string[]> {
     const purpose = { collection: displayName(catalogue.definition), signal: this.#job.signal }
     const page = await reader.readExtents(catalogue.objects, group.index, purpose)
-    const ids: string[] = []
-    for (const row of decodeIndexPage(page))
-      if (row !== undefined && this.#wanted.has(row.id)) ids.push(row.id)
-    return ids
+    return [...idsOfRowGroup(page)].filter((id) => this.#wanted.has(id))
   }
 }
 

@@ -43,6 +43,7 @@ export async function restoreBackup(job: RestoreJob): Promise<RestoreSummary> {
     durationMs: job.now().getTime() - started,
     equal: equalOf(collections),
     warnings: selection.warnings,
+    erased: selection.erased,
     exitCode: selection.warnings.length > 0 ? 3 : 0,
   }
 }
@@ -72,6 +73,7 @@ export async function planRestore(job: RestoreJob): Promise<RestorePlan> {
     bytes: sum(collections, (collection) => collection.bytes),
     refusals: planned.flatMap(({ refusal }): readonly Warning[] => (refusal === null ? [] : [refusal])),
     warnings: selection.warnings,
+    erased: selection.erased,
   }
 }
 

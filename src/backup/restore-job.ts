@@ -23,6 +23,8 @@ export interface RestoreJob {
   readonly dropOld?: boolean | undefined
   /** Restores what there is of collections that the backup does not have whole. */
   readonly allowPartial?: boolean | undefined
+  /** Brings records back that were erased since the backup; by default they stay out. */
+  readonly includeErased?: boolean | undefined
   /** Default: every collection is compared with the backup before it gets its name. */
   readonly compare?: boolean | undefined
   /**

@@ -5,9 +5,11 @@ import type { Warning } from '../core/progress.js'
 import { displayName } from '../core/records.js'
 import { namesText } from '../transfer/errors.js'
 import type { RestoreItem } from '../transfer/restore-job.js'
+import type { ErasedRecords } from '../transfer/restore-plan.js'
 import { mapTargets } from '../transfer/restore-targets.js'
 import { BackupSource } from './backup-source.js'
 import { readCollections } from './contents.js'
+import { Erasures } from './erasures.js'
 import type { CollectionEntry } from './manifest.js'
 import type { RestoreJob } from './restore-job.js'
 
@@ -17,6 +19,8 @@ export interface RestoreSelection {
   readonly items: readonly RestoreItem[]
   /** What the backup does not have whole. */
   readonly warnings: readonly Warning[]
+  /** Records that were erased since the backup and stay out. */
+  readonly erased: readonly ErasedRecords[]
 }
 
 /**
@@ -34,7 +38,8 @@ export async function selectForRestore(job: RestoreJob): Promise<RestoreSelectio
       `backup ${head.id} does not have all of ${namesText(broken.map(displayName))}`,
       { hint: '--allow-partial restores what there is; --exclude leaves them out' },
     )
-  const source = new BackupSource(repository, head, progress)
+  const erasures = job.includeErased === true ? null : await Erasures.read(repository, signal)
+  const source = new BackupSource(repository, head, progress, erasures)
   const definitions = new Map(
     (await source.listCollections(signal)).map((definition) => [displayName(definition), definition]),
   )
@@ -46,13 +51,19 @@ export async function selectForRestore(job: RestoreJob): Promise<RestoreSelectio
       targetDatabase: job.targetDatabase ?? null,
     },
   )
-  const items = mapped.flatMap(({ source: entry, target }) => {
+  const items: RestoreItem[] = []
+  const erased: ErasedRecords[] = []
+  for (const { source: entry, target } of mapped) {
     const definition = definitions.get(displayName(entry))
-    if (definition === undefined) return []
-    const content = `${entry.digest?.payload ?? ''}${entry.digest?.vectors ?? ''}`
-    return [{ definition, target, content, records: entry.records, bytes: entry.logicalBytes }]
-  })
-  return { source, items, warnings: broken.map(warningOf) }
+    if (definition === undefined) continue
+    const left = await source.leftOut(entry, signal)
+    if (left !== null) erased.push({ collection: displayName(entry), records: left.records })
+    // What an earlier run has restored is not the same when other records were erased by then.
+    const content = `${entry.digest?.payload ?? ''}${entry.digest?.vectors ?? ''}${left?.digest ?? ''}`
+    const records = entry.records - (left?.records ?? 0)
+    items.push({ definition, target, content, records, bytes: entry.logicalBytes })
+  }
+  return { source, items, warnings: broken.map(warningOf), erased }
 }
 
 function choose(job: RestoreJob, entries: readonly CollectionEntry[]): readonly CollectionEntry[] {

@@ -5,6 +5,7 @@ import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 import type {
   CollectionRestored,
+  ErasedRecords,
   PlannedCollection,
   RestorePlan,
   RestoreSummary,
@@ -29,6 +30,7 @@ export function describeRestorePlan(plan: RestorePlan, style: Style): string {
     ),
     `${plural(collections.length, 'collection')}, ${plural(records, 'record')}, about ${bytes(plan.bytes)}`,
     ...plan.warnings.map(({ message }) => `${style.warning('warning:')} ${message}`),
+    ...erasedLines(plan.erased),
     ...refusals.map(({ code, message }) => `${style.bad('would be refused:')} ${message} (${code})`),
   ].join('\n')
 }
@@ -67,7 +69,15 @@ export function describeRestore(summary: RestoreSummary, style: Style): string {
     verdict,
     ...collections.flatMap(describeCollection),
     ...warnings.map(({ message }) => `${style.warning('warning:')} ${message}`),
+    ...erasedLines(summary.erased),
   ].join('\n')
+}
+
+function erasedLines(erased: readonly ErasedRecords[]): string[] {
+  return erased.map(
+    ({ collection, records }) =>
+      `${collection}: ${plural(records, 'record')} left out, erased since the backup (--include-erased brings them back)`,
+  )
 }
 
 function describeCollection(collection: CollectionRestored): string[] {

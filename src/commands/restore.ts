@@ -23,6 +23,7 @@ interface Flags {
   readonly mode: RestoreMode
   readonly dropOld?: boolean
   readonly allowPartial?: boolean
+  readonly includeErased?: boolean
   readonly compare: boolean
   readonly inPlace?: boolean
   readonly dryRun?: boolean
@@ -50,6 +51,7 @@ export function restoreCommand(launcher: Launcher): Command {
     )
     .option('--drop-old', 'with --mode replace: delete the replaced collection')
     .option('--allow-partial', 'restore what there is of a partial backup')
+    .option('--include-erased', 'bring back records that were erased since the backup')
     .option('--no-compare', 'give the collections their names without comparing them with the backup')
     .option('--in-place', 'allow a destination that was not named on the command line')
     .option('--dry-run', 'tell what would be restored')
@@ -87,6 +89,7 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
     mode: flags.mode,
     dropOld: flags.dropOld,
     allowPartial: flags.allowPartial,
+    includeErased: flags.includeErased,
     compare: flags.compare,
     stateDir: (await context.directories.state()) ?? undefined,
     now: host.now,
@@ -101,9 +104,9 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
     return
   }
   api.transport.useBatchRetries()
-  const { mode, collection, exclude, dropOld, allowPartial, compare, inPlace } = flags
+  const { mode, collection, exclude, dropOld, allowPartial, includeErased, compare, inPlace } = flags
   const target = api.transport.displayUrl
-  const choices = { mode, collection, exclude, dropOld, allowPartial, compare, inPlace }
+  const choices = { mode, collection, exclude, dropOld, allowPartial, includeErased, compare, inPlace }
   const details = { backup: head.id, target, ...choices }
   const summary = await withAudit(
     context,

@@ -9,6 +9,13 @@ import type { Comparison } from './comparison.js'
  */
 export type RestoreMode = 'create' | 'replace' | 'missing' | 'overwrite'
 
+/** Records of a backup that were erased later, and that a restore leaves out. */
+export interface ErasedRecords {
+  /** Display name, in the backup. */
+  readonly collection: string
+  readonly records: number
+}
+
 /** What a restore is going to do; nothing has been written. */
 export interface RestorePlan {
   /** The backup's id. */
@@ -27,6 +34,8 @@ export interface RestorePlan {
   /** Why the restore would be refused; empty when it would run. */
   readonly refusals: readonly Warning[]
   readonly warnings: readonly Warning[]
+  /** What stays out because it was erased since the backup. */
+  readonly erased: readonly ErasedRecords[]
 }
 
 export type PlannedAction =
@@ -65,6 +74,8 @@ export interface RestoreSummary {
   readonly equal: boolean | null
   /** What the backup itself does not have whole. */
   readonly warnings: readonly Warning[]
+  /** What stayed out because it was erased since the backup. */
+  readonly erased: readonly ErasedRecords[]
   /** 0, or 3 when the backup does not have everything that was asked for. */
   readonly exitCode: 0 | 3
 }
