@@ -107,7 +107,7 @@ async function reportStopped(run: Run, reason: OpsError, thrown: unknown): Promi
 
 async function reportFailure(run: Run, thrown: unknown): Promise<number> {
   const output = await run.output()
-  output.failure(thrown)
+  output.failure(await run.told(thrown))
   return run.failureCode(thrown)
 }
 

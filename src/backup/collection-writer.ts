@@ -135,7 +135,7 @@ class RowGroupSequence {
       const name = displayName(this.#job.reader.definition)
       throw new BackupError(
         `${name} has vectors of ${batch.dimension} and of ${this.#dimension} dimensions`,
-        { hint: 'check the collection with "chroma-ops health"' },
+        { hint: 'check the collection with "chroma-ops health --level deep"' },
       )
     }
     return this.#dimension

@@ -1,24 +1,17 @@
 import type { BackupHead } from '../backup/manifest.js'
 import { catalogue } from '../config/catalogue.js'
 import { isCloud } from '../config/cloud.js'
-import { flagName, type Settings } from '../config/settings.js'
 import type { Setting } from '../config/setting.js'
+import type { Settings } from '../config/settings.js'
 import { shellWord } from '../output/format.js'
+import { fileWords, given, REPOSITORY_FLAGS, SERVER_FLAGS } from './complete-commands.js'
 
 type RestorableBackup = Pick<BackupHead, 'id' | 'status'>
 
 /** What a restore needs beside the backup and the addresses, if it was given as a flag. */
 const KEPT: readonly Setting<unknown>[] = [
-  catalogue.endpointUrl,
-  catalogue.region,
-  catalogue.tokenFile,
-  catalogue.tokenCommand,
-  catalogue.tokenHeader,
-  catalogue.header,
-  catalogue.caFile,
-  catalogue.certFile,
-  catalogue.keyFile,
-  catalogue.tlsServerName,
+  ...REPOSITORY_FLAGS,
+  ...SERVER_FLAGS,
   catalogue.stateDir,
   catalogue.cacheDir,
   catalogue.tempDir,
@@ -30,13 +23,6 @@ export function restoreCommandLine(backup: RestorableBackup, url: string, settin
   const target = isCloud(settings) ? ['--cloud'] : ['--url', url]
   const words = ['chroma-ops', 'restore', backup.id, '--repo', repo, ...target]
   if (backup.status === 'partial') words.push('--allow-partial')
-  const { configFlag, profileFlag } = settings.fileFlags
-  if (configFlag !== undefined) words.push('--config', configFlag)
-  if (profileFlag !== undefined) words.push('--profile', profileFlag)
-  for (const setting of KEPT) {
-    if (setting.flags === null || settings.source(setting).from !== 'flag') continue
-    const name = flagName(setting.flags)
-    words.push(...(settings.texts(setting) ?? []).flatMap((text) => [name, text]))
-  }
+  words.push(...fileWords(settings).flat(), ...given(settings, KEPT).flat())
   return words.map(shellWord).join(' ')
 }

@@ -19,6 +19,7 @@ export class Run implements Launcher {
   readonly #interruption: Interruption
   readonly #closers: (() => Promise<void>)[] = []
   #output: Promise<Output> | undefined
+  #known: Settings | undefined
   exitCode: ExitCode = ExitCode.ok
 
   constructor(host: Host, args: readonly string[], interruption: Interruption) {
@@ -31,6 +32,13 @@ export class Run implements Launcher {
   failureCode(thrown: unknown): number {
     if (formatOf(this.#args) === 'nagios') return NAGIOS_UNKNOWN
     return thrown instanceof OpsError ? thrown.exitCode : ExitCode.failed
+  }
+
+  /** A failure as it is told: with commands that can be pasted. */
+  async told(thrown: unknown): Promise<unknown> {
+    if (!(thrown instanceof OpsError) || this.#known === undefined) return thrown
+    const { withCompleteHint } = await import('./complete-commands.js')
+    return withCompleteHint(thrown, this.#known)
   }
 
   /** Until the settings are known, the command line alone decides how we speak. */
@@ -61,6 +69,7 @@ export class Run implements Launcher {
 
   async run(command: Command, work: (context: CommandContext) => Promise<void>): Promise<void> {
     const settings = await this.#settings(command)
+    this.#known = settings
     const { catalogue } = await import('../config/catalogue.js')
     const dumb = this.#host.environment['TERM'] === 'dumb'
     this.#output = this.#createOutput({

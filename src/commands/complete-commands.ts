@@ -1,0 +1,98 @@
+import { catalogue } from '../config/catalogue.js'
+import { isCloud } from '../config/cloud.js'
+import type { Setting } from '../config/setting.js'
+import { flagName, type Settings } from '../config/settings.js'
+import { OpsError } from '../core/errors.js'
+import type { ExitCode } from '../core/exit-code.js'
+import { shellWord } from '../output/format.js'
+
+/** A failure whose hint names commands as they can be pasted into a shell. */
+class CompletedError extends OpsError {
+  override readonly code: string
+  override readonly exitCode: ExitCode
+
+  constructor(error: OpsError, hint: string) {
+    super(error.message, { hint, cause: error.cause })
+    this.code = error.code
+    this.exitCode = error.exitCode
+  }
+}
+
+/**
+ * The library knows no flags, so its hints say `"chroma-ops backup verify ID"`. Here they get the repository
+ * and the server of the command that was run.
+ */
+export function withCompleteHint(error: OpsError, settings: Settings): OpsError {
+  if (error.hint === undefined) return error
+  const hint = completeCommands(error.hint, settings)
+  return hint === error.hint ? error : new CompletedError(error, hint)
+}
+
+/** Commands in quotes get the flags that they need; everything else stays. */
+export function completeCommands(text: string, settings: Settings): string {
+  return text.replaceAll(/"(chroma-ops ([^"]+))"/g, (quoted, command: string, words: string) => {
+    const flags = [
+      ...(NEEDS_REPOSITORY.test(words) ? repositoryWords(settings) : []),
+      ...(NEEDS_SERVER.test(words) ? targetWords(settings) : []),
+    ]
+    // What the command names itself is not named twice.
+    const missing = flags.filter(([flag = '']) => !command.split(' ').includes(flag))
+    if (missing.length === 0) return quoted
+    return `"${[command, ...[...missing, ...fileWords(settings)].flat().map(shellWord)].join(' ')}"`
+  })
+}
+
+const NEEDS_REPOSITORY = /^(backup|restore|repo|erase|rescue)\b/
+const NEEDS_SERVER = /^(backup( create)?( --.*)?$|restore\b|health\b)/
+
+/** Words of the same flags for another command: repeated as they were given, or from wherever they come. */
+function repositoryWords(settings: Settings): string[][] {
+  const repo = settings.value(catalogue.repo)
+  if (repo === null) return []
+  return [['--repo', repo], ...given(settings, REPOSITORY_FLAGS)]
+}
+
+function targetWords(settings: Settings): string[][] {
+  if (isCloud(settings)) return [['--cloud'], ...given(settings, SERVER_FLAGS)]
+  const [url, directory] = [settings.value(catalogue.url), settings.value(catalogue.dataPath)]
+  if (url !== null) return [['--url', withoutPassword(url)], ...given(settings, SERVER_FLAGS)]
+  return directory === null ? [] : [['--path', directory]]
+}
+
+export function fileWords(settings: Settings): string[][] {
+  const { configFlag, profileFlag } = settings.fileFlags
+  return [
+    ...(configFlag === undefined ? [] : [['--config', configFlag]]),
+    ...(profileFlag === undefined ? [] : [['--profile', profileFlag]]),
+  ]
+}
+
+export const REPOSITORY_FLAGS: readonly Setting<unknown>[] = [catalogue.endpointUrl, catalogue.region]
+
+/** Credentials are named by these, and never contained in them. */
+export const SERVER_FLAGS: readonly Setting<unknown>[] = [
+  catalogue.tokenFile,
+  catalogue.tokenCommand,
+  catalogue.tokenHeader,
+  catalogue.header,
+  catalogue.caFile,
+  catalogue.certFile,
+  catalogue.keyFile,
+  catalogue.tlsServerName,
+]
+
+/** Those settings that were given as flags; environment and files will be there for the next command too. */
+export function given(settings: Settings, wanted: readonly Setting<unknown>[]): string[][] {
+  return wanted.flatMap((setting) => {
+    const { flags } = setting
+    if (flags === null || settings.source(setting).from !== 'flag') return []
+    return (settings.texts(setting) ?? []).map((text) => [flagName(flags), text])
+  })
+}
+
+function withoutPassword(text: string): string {
+  const url = new URL(text)
+  url.username = ''
+  url.password = ''
+  return url.href === `${text}/` ? text : url.href
+}

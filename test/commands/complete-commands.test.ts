@@ -1,0 +1,69 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+
+import { completeCommands } from '../../src/commands/complete-commands.js'
+import { Settings, type Environment } from '../../src/config/settings.js'
+import { LocalStore } from '../../src/storage/local-store.js'
+import { newRepository } from '../helpers/backups.js'
+import { expectFailure } from '../helpers/outcomes.js'
+
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "chroma-ops-o'hints "))
+})
+
+afterAll(() => rm(folder, { recursive: true }))
+
+function settingsOf(flags: Record<string, string>, environment: Environment = {}): Settings {
+  const texts = Object.entries(flags).map(([name, text]) => [name, [text]] as const)
+  return new Settings({ flags: new Map(texts), environment, file: null })
+}
+
+test.each([
+  [
+    'see "chroma-ops backup verify abc" for all',
+    'see "chroma-ops backup verify abc --repo ./b --region eu" for all',
+  ],
+  ['"chroma-ops backup --init"', '"chroma-ops backup --init --repo ./b --region eu --url http://x:8000"'],
+  ['"chroma-ops health --level deep"', '"chroma-ops health --level deep --url http://x:8000"'],
+  ['"chroma-ops repo check --repo /other"', '"chroma-ops repo check --repo /other --region eu"'],
+  ['"chroma-ops explain text"', '"chroma-ops explain text"'],
+  ['use --url, or "latest"', 'use --url, or "latest"'],
+])('%s', (hint, complete) => {
+  const settings = settingsOf({ '--repo': './b', '--region': 'eu', '--url': 'http://x:8000' })
+  expect(completeCommands(hint, settings)).toBe(complete)
+})
+
+test('what the environment says is named, secrets are not, and words are quoted for a shell', () => {
+  const settings = settingsOf(
+    { '--token-command': 'pass show chroma', '--profile': 'prod' },
+    { CHROMA_OPS_REPO: 'my backups', CHROMA_OPS_URL: 'http://me:secret@x:8000', CHROMA_OPS_TOKEN: 'hidden' },
+  )
+  expect(completeCommands('"chroma-ops restore latest"', settings)).toBe(
+    `"chroma-ops restore latest --repo 'my backups' --url http://x:8000/ --token-command 'pass show chroma' --profile prod"`,
+  )
+})
+
+test('the hint of a failure is a command for the repository in use', async () => {
+  const repo = path.join(folder, 'backups')
+  const quoted = `--repo '${repo.replaceAll("'", String.raw`'\''`)}'`
+  const server = ['--url', 'http://127.0.0.1:9']
+  await expectFailure(['backup', '--repo', repo, ...server], {
+    exitCode: 10,
+    code: 'REPOSITORY_NOT_FOUND',
+    message: 'no repository',
+    hint: `"chroma-ops repo init ${quoted}" or "chroma-ops backup --init ${quoted} --url http://127.0.0.1:9"`,
+  })
+  await newRepository(new LocalStore(repo))
+  await writeFile(path.join(repo, 'repo.json'), '{}')
+  await expectFailure(['backup', 'list', '--repo', repo], {
+    exitCode: 13,
+    code: 'REPOSITORY_DAMAGED',
+    message: 'repo.json',
+    hint: `"chroma-ops repo init --repair ${quoted}"`,
+  })
+})
