@@ -16,8 +16,8 @@ import { sealJson, unsealJson } from './sealed-json.js'
 export const FORMAT = 1
 
 /**
- * `full`: every collection of the scope, whole. `collection`: a selection of them. `incremental` and
- * `physical` are reserved in format 1.
+ * `full`: every collection of the scope, whole. `collection`: a selection of them. `physical`: the files of a
+ * data directory, with `requires: ["physical"]`. `incremental` is reserved in format 1.
  */
 export type BackupType = 'full' | 'incremental' | 'collection' | 'physical'
 
@@ -108,12 +108,12 @@ export interface CollectionEntry extends CollectionName {
   readonly missingVectors: number
   /** Vectors and payload before compression, in bytes. */
   readonly logicalBytes: number
-  /** Order-independent digests of all records; null when failed. */
+  /** Order-independent digests of all records; null when failed, and in physical backups. */
   readonly digest: CollectionDigest | null
   readonly consistency: ReadConsistency | null
   /** Why it is not complete, else null. */
   readonly error: { readonly code: string; readonly message: string } | null
-  /** Where its catalogue is; empty when failed. */
+  /** Where its catalogue is; empty when failed, and in physical backups. */
   readonly catalogue: readonly Extent[]
 }
 
@@ -126,8 +126,10 @@ export interface CollectionDigest {
 export interface BackupContents {
   /** What the extents of the catalogues refer to. */
   readonly objects: readonly ObjectReference[]
-  /** Sorted by tenant, database and name. */
+  /** Sorted by tenant, database and name. Those of a physical backup have no catalogue. */
   readonly collections: readonly CollectionEntry[]
+  /** Where the table of files of a physical backup is; absent in others. */
+  readonly files?: readonly Extent[] | undefined
 }
 
 /** For backups with very many collections: the contents are JSON in objects of their own. */
@@ -155,6 +157,7 @@ const entrySchema = v.object({
 export const contentsSchema = v.object({
   objects: v.array(objectReferenceSchema),
   collections: v.array(entrySchema),
+  files: v.optional(extentsSchema),
 })
 
 const headSchema = v.object({
@@ -203,6 +206,11 @@ const headSchema = v.object({
   ]),
 })
 
+/** In `requires` of the manifest of a physical backup. */
+export const PHYSICAL = 'physical'
+
+const FEATURES_OF_BACKUPS: readonly string[] = [PHYSICAL]
+
 export const needsSchema = v.object({ format: v.number(), requires: v.array(v.string()) })
 
 export function encodeHead(head: BackupHead): Buffer {
@@ -218,7 +226,7 @@ export function decodeHead(id: string, bytes: Uint8Array): BackupHead {
   const unsealed = unsealJson(bytes)
   if ('damage' in unsealed) throw new ManifestDamagedError(id, `${key} ${unsealed.damage}`)
   const needs = v.safeParse(needsSchema, unsealed.document)
-  if (needs.success) refuseUnknown(`backup ${id}`, needs.output)
+  if (needs.success) refuseUnknown(`backup ${id}`, needs.output, FEATURES_OF_BACKUPS)
   const head = v.safeParse(headSchema, unsealed.document)
   if (!head.success)
     throw new ManifestDamagedError(id, `${key} is not a manifest: ${v.summarize(head.issues)}`)
@@ -231,7 +239,9 @@ export function decodeHead(id: string, bytes: Uint8Array): BackupHead {
 export function refuseUnknown(
   what: string,
   { format, requires }: { readonly format: number; readonly requires: readonly string[] },
+  known: readonly string[] = [],
 ): void {
   if (format > FORMAT) throw new RepositoryUnsupportedError(what, `format ${format}`)
-  if (requires.length > 0) throw new RepositoryUnsupportedError(what, requires.join(', '))
+  const unknown = requires.filter((feature) => !known.includes(feature))
+  if (unknown.length > 0) throw new RepositoryUnsupportedError(what, unknown.join(', '))
 }

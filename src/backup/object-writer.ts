@@ -19,7 +19,7 @@ const BUNDLE_BYTES = 4 * 1024 * 1024
 const BYTES_ON_THEIR_WAY = 16 * 1024 * 1024
 
 /** What an object holds; objects hold one kind only, so that each is a plain format by itself. */
-export type ObjectKind = 'vectors' | 'payload' | 'index' | 'catalogue' | 'contents'
+export type ObjectKind = 'vectors' | 'payload' | 'index' | 'catalogue' | 'contents' | 'blocks'
 
 const ENCODINGS: Record<ObjectKind, Encoding> = {
   vectors: 'raw',
@@ -27,6 +27,7 @@ const ENCODINGS: Record<ObjectKind, Encoding> = {
   index: 'raw',
   catalogue: 'gzip',
   contents: 'gzip',
+  blocks: 'raw',
 }
 
 const pack = promisify(gzip)
@@ -104,7 +105,8 @@ export class ObjectWriter {
 
   async #bundle(kind: ObjectKind, pieces: readonly Uint8Array[], length: number): Promise<PendingExtent> {
     // A loop: while one collection waits here, another may fill the next bundle.
-    while ((this.#open.get(kind)?.length ?? 0) + length > BUNDLE_BYTES) await this.#seal(kind)
+    const most = kind === 'blocks' ? MAX_OBJECT_BYTES : BUNDLE_BYTES
+    while ((this.#open.get(kind)?.length ?? 0) + length > most) await this.#seal(kind)
     const bundle = this.#open.get(kind) ?? { object: { reference: null }, pieces: [], length: 0 }
     this.#open.set(kind, bundle)
     const extent = { object: bundle.object, offset: bundle.length, length }

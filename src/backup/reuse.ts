@@ -3,11 +3,12 @@ import { displayName, type CollectionName } from '../core/records.js'
 import type { Catalogue, RowGroup } from './catalogue.js'
 import { readCatalogue } from './catalogue-reader.js'
 import { entriesByName, readContents } from './contents.js'
-import { BackupError, ObjectDamagedError } from './errors.js'
+import { ObjectDamagedError } from './errors.js'
 import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
-import { objectKey, objectPrefix, type Extent, type ObjectReference } from './object-reference.js'
+import type { Extent, ObjectReference } from './object-reference.js'
 import type { PendingExtent } from './object-writer.js'
+import { PresentObjects } from './present-objects.js'
 import type { Repository } from './repository.js'
 import type { PendingRowGroup } from './row-group-writer.js'
 
@@ -26,12 +27,11 @@ export interface ReusableCollection {
  */
 export class ParentBackup {
   readonly head: BackupHead
-  readonly #repository: Repository
   readonly #contents: BackupContents
   readonly #entries: ReadonlyMap<string, CollectionEntry>
   readonly #progress: Progress
   readonly #reader: ObjectReader
-  readonly #sizes = new Map<string, Map<string, number>>()
+  readonly #present: PresentObjects
 
   private constructor(
     repository: Repository,
@@ -40,7 +40,7 @@ export class ParentBackup {
     progress: Progress,
   ) {
     this.head = head
-    this.#repository = repository
+    this.#present = new PresentObjects(repository.store)
     this.#contents = contents
     this.#entries = entriesByName(contents)
     this.#progress = progress
@@ -67,7 +67,7 @@ export class ParentBackup {
     if (entry === undefined) return null
     try {
       const catalogue = await readCatalogue(this.#reader, this.#contents, entry, signal)
-      const usable = await this.#usable(catalogue.objects, signal)
+      const usable = await this.#present.indexesOf(catalogue.objects, signal)
       const pending = catalogue.rowGroups.flatMap((group) => reusable(group, catalogue.objects, usable) ?? [])
       return {
         entry,
@@ -80,37 +80,9 @@ export class ParentBackup {
     }
   }
 
-  /**
-   * Rejects with a {@link BackupError} when one of the earlier objects that the new backup needs is not there
-   * any more.
-   */
+  /** See {@link PresentObjects.checkAgain}. */
   async checkAgain(references: readonly ObjectReference[], signal?: AbortSignal): Promise<void> {
-    this.#sizes.clear()
-    const usable = await this.#usable(references, signal)
-    const gone = references.find((_, index) => !usable.has(index))
-    if (gone === undefined) return
-    throw new BackupError(`${objectKey(gone)}, which this backup needs, disappeared while it ran`, {
-      hint: 'run the backup again',
-    })
-  }
-
-  /** Indexes of the objects that are in the store with the right size. */
-  async #usable(references: readonly ObjectReference[], signal?: AbortSignal): Promise<ReadonlySet<number>> {
-    const usable = new Set<number>()
-    for (const [index, reference] of references.entries()) {
-      const sizes = await this.#sizesOf(objectPrefix(reference.backup), signal)
-      if (sizes.get(objectKey(reference)) === reference.size) usable.add(index)
-    }
-    return usable
-  }
-
-  async #sizesOf(prefix: string, signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
-    const known = this.#sizes.get(prefix)
-    if (known !== undefined) return known
-    const sizes = new Map<string, number>()
-    for await (const { key, size } of this.#repository.store.list(prefix, signal)) sizes.set(key, size)
-    this.#sizes.set(prefix, sizes)
-    return sizes
+    await this.#present.checkAgain(references, signal)
   }
 }
 
@@ -129,7 +101,7 @@ function reusable(
   }
 }
 
-function pendingExtents(
+export function pendingExtents(
   extents: readonly Extent[],
   objects: readonly ObjectReference[],
 ): readonly PendingExtent[] {
@@ -140,7 +112,7 @@ function pendingExtents(
   }))
 }
 
-function warnOfDamage(error: unknown, progress: Progress): null {
+export function warnOfDamage(error: unknown, progress: Progress): null {
   if (!(error instanceof ObjectDamagedError)) throw error
   progress.warn({ code: 'PARENT_DAMAGED', message: `nothing is reused: ${error.message}` })
   return null

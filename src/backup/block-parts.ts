@@ -1,0 +1,36 @@
+/**
+ * Takes records apart and puts them together again. The files of an HNSW index keep, for each element, the
+ * links (which change whenever a neighbour is added) beside the vector (which does not): apart, the vectors of
+ * two backups are the same blocks.
+ */
+export function takeApart(records: Buffer, parts: readonly number[]): Buffer[] {
+  const length = recordLength(parts)
+  const count = records.length / length
+  let offset = 0
+  return parts.map((part) => {
+    const plane = Buffer.allocUnsafe(part * count)
+    for (let record = 0, from = offset; record < count; record++, from += length)
+      records.copy(plane, record * part, from, from + part)
+    offset += part
+    return plane
+  })
+}
+
+/** The planes hold the same number of whole parts each. */
+export function putTogether(planes: readonly Buffer[], parts: readonly number[]): Buffer {
+  const length = recordLength(parts)
+  const count = (planes[0]?.length ?? 0) / (parts[0] ?? 1)
+  const records = Buffer.allocUnsafe(count * length)
+  let offset = 0
+  for (const [index, part] of parts.entries()) {
+    const plane = planes[index] ?? Buffer.alloc(0)
+    for (let record = 0, to = offset; record < count; record++, to += length)
+      plane.copy(records, to, record * part, (record + 1) * part)
+    offset += part
+  }
+  return records
+}
+
+export function recordLength(parts: readonly number[]): number {
+  return parts.reduce((sum, part) => sum + part, 0)
+}
