@@ -1,9 +1,10 @@
 import { throwIfAborted } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
+import { withOverallProgress } from '../core/overall-progress.js'
 import { newBackupId } from './backup-id.js'
 import type { BackupJob, BackupSummary } from './backup-job.js'
 import { writeContents, type CollectionOutcome } from './backup-writer.js'
-import { writeCollections } from './write-collections.js'
+import { writeCollections, type WriteCollectionsJob } from './write-collections.js'
 import { commitBackup, removeLeftovers } from './commit.js'
 import { narrowingOf, refusalOf } from './guards.js'
 import { describeBackup } from './describe-backup.js'
@@ -38,12 +39,7 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   const objects = new ObjectWriter({ store: repository.store, backup: id, concurrency, signal })
   let committing = false
   try {
-    const { outcomes, removed } = await writeCollections({
-      job,
-      collections: scope.collections,
-      objects,
-      parent,
-    })
+    const { outcomes, removed } = await writeAll({ job, collections: scope.collections, objects, parent })
     const [added] = await Promise.all([countNewCollections(job, scope.collections), objects.finish()])
     // A partial backup is never the one that later ones are measured by; refusing it would only lose it.
     if (outcomes.every(({ status }) => status === 'written')) refuse(job, scope, recordsOf(outcomes))
@@ -79,6 +75,16 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   } finally {
     await session.end()
   }
+}
+
+async function writeAll(work: WriteCollectionsJob) {
+  const { job, collections } = work
+  const total = collections.length
+  if (total < 2) return writeCollections(work)
+  const overall = { task: 'all collections', phase: 'read', unit: 'collections', total } as const
+  return withOverallProgress(job.progress, overall, (progress) =>
+    writeCollections({ ...work, job: { ...job, progress } }),
+  )
 }
 
 function recordsOf(outcomes: readonly CollectionOutcome[]): number {

@@ -86,6 +86,7 @@ function recordsJob(job: RestoreJob, { source, items }: RestoreSelection): Resto
     dropOld: job.dropOld ?? false,
     compare: job.compare ?? true,
     stateDir: job.stateDir ?? null,
+    concurrency: job.concurrency,
     progress: job.progress,
     signal: job.signal,
   }

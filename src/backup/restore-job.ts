@@ -32,6 +32,8 @@ export interface RestoreJob {
    * Without it, it knows only what an interrupted one has left unfinished.
    */
   readonly stateDir?: string | undefined
+  /** Reads of the server under way at once; default 4. Records are written by one writer, in order. */
+  readonly concurrency?: number | undefined
   readonly now: () => Date
   readonly progress: Progress
   readonly signal?: AbortSignal | undefined

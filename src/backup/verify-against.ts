@@ -2,13 +2,15 @@ import type { ChromaApi } from '../chroma/api.js'
 import { serverLookup } from '../chroma/server-lookup.js'
 import { isShadow } from '../chroma/shadow-marker.js'
 import { spaceOf } from '../chroma/space.js'
+import { withOverallProgress } from '../core/overall-progress.js'
 import type { Progress, Warning } from '../core/progress.js'
 import { displayName, type CollectionDefinition, type CollectionName } from '../core/records.js'
 import { compareCollection } from '../transfer/compare.js'
 import type { Comparison } from '../transfer/comparison.js'
 import { fidelityWarnings } from '../transfer/fidelity.js'
 import { SourceRecords } from '../transfer/source-records.js'
-import { surveyTargets } from '../transfer/survey-targets.js'
+import type { RestoreItem } from '../transfer/restore-job.js'
+import { surveyTargets, type TargetSurvey } from '../transfer/survey-targets.js'
 import type { BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
 import { selectForRestore } from './restore-selection.js'
@@ -25,6 +27,8 @@ export interface VerifyAgainstJob {
   readonly rename?: ReadonlyMap<string, string> | undefined
   readonly targetTenant?: string | undefined
   readonly targetDatabase?: string | undefined
+  /** Reads of the server under way at once; default 4. */
+  readonly concurrency?: number | undefined
   readonly now: () => Date
   readonly progress: Progress
   readonly signal?: AbortSignal | undefined
@@ -73,17 +77,22 @@ export async function verifyAgainst(job: VerifyAgainstJob): Promise<AgainstRepor
     items.map(({ target }) => target),
     signal,
   )
-  const collections: CollectionAgainst[] = []
-  for (const { definition, target } of items) {
-    const existing = survey.find(target)
-    const found =
-      existing === undefined
-        ? { status: 'missing' as const, comparison: null, warnings: [] }
-        : await compareOne(job, await SourceRecords.open(source, definition, signal), existing)
-    collections.push({ source: nameOf(definition), target, ...found })
-    if (existing === undefined)
-      progress.warn({ code: 'COLLECTION_MISSING', message: `${displayName(target)} is not there` })
+  const compareAll = async (within: Progress) => {
+    const collections: CollectionAgainst[] = []
+    for (const { definition, target } of items) {
+      const existing = survey.find(target)
+      const records = () => SourceRecords.open(source, definition, signal)
+      const found =
+        existing === undefined
+          ? { status: 'missing' as const, comparison: null, warnings: [] }
+          : await compareOne({ ...job, progress: within }, await records(), existing)
+      collections.push({ source: nameOf(definition), target, ...found })
+      if (existing === undefined)
+        progress.warn({ code: 'COLLECTION_MISSING', message: `${displayName(target)} is not there` })
+    }
+    return collections
   }
+  const collections = await withOverall(job, items, survey, compareAll)
   const expected = new Set(items.map(({ target }) => displayName(target)))
   const different = collections.some(({ status }) => status !== 'equal')
   return {
@@ -100,8 +109,25 @@ export async function verifyAgainst(job: VerifyAgainstJob): Promise<AgainstRepor
   }
 }
 
+/** One line for all collections, if there are several to compare. */
+async function withOverall<T>(
+  { progress }: VerifyAgainstJob,
+  items: readonly RestoreItem[],
+  survey: TargetSurvey,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  const there = items.filter(({ target }) => survey.find(target) !== undefined)
+  if (there.length < 2) return work(progress)
+  const total = there.reduce((sum, { records }) => sum + records, 0)
+  return withOverallProgress(
+    progress,
+    { task: 'all collections', phase: 'compare', unit: 'records', total },
+    work,
+  )
+}
+
 async function compareOne(
-  { api, progress, signal }: VerifyAgainstJob,
+  { api, concurrency, progress, signal }: VerifyAgainstJob,
   expected: SourceRecords,
   existing: CollectionDefinition,
 ): Promise<Omit<CollectionAgainst, 'source' | 'target'>> {
@@ -110,6 +136,7 @@ async function compareOne(
     actual: serverLookup(api, existing),
     space: spaceOf(expected.definition),
     task: displayName(existing),
+    concurrency,
     progress,
     signal,
   })

@@ -23,6 +23,8 @@ export interface VerifyJob {
   readonly sample?: number | undefined
   /** `stored` if absent: the checksums of manifest, catalogues and objects prove that all is as it was written. */
   readonly depth?: 'stored' | 'records' | undefined
+  /** Objects read at the same time; default 4. */
+  readonly concurrency?: number | undefined
   readonly progress: Progress
   readonly signal?: AbortSignal | undefined
 }
@@ -77,7 +79,7 @@ async function manifestFindings({ repository, head, signal }: VerifyJob): Promis
 }
 
 async function verifyObjects(
-  { progress, signal }: VerifyJob,
+  { progress, concurrency, signal }: VerifyJob,
   reader: ObjectReader,
   inventory: Inventory,
   sample: number,
@@ -87,7 +89,7 @@ async function verifyObjects(
   const [first] = all
   if (chosen.length === 0 && first !== undefined) chosen.push(first)
   const findings: Finding[] = []
-  const limit = pLimit(CONCURRENT_READS)
+  const limit = pLimit(concurrency ?? CONCURRENT_READS)
   let objects = 0
   let bytes = 0
   await limit.map(chosen, async ({ reference, collections }) => {

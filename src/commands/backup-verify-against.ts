@@ -1,5 +1,6 @@
 import type { BackupHead } from '../backup/manifest.js'
 import type { Repository } from '../backup/repository.js'
+import { catalogue } from '../config/catalogue.js'
 import type { CommandContext } from './context.js'
 import { pairsOf } from './parse.js'
 
@@ -39,6 +40,7 @@ export async function compareWithServer(context: CommandContext, job: AgainstJob
     rename,
     targetTenant: flags.targetTenant,
     targetDatabase: flags.targetDatabase,
+    concurrency: context.settings.value(catalogue.concurrency),
     now: host.now,
     progress: output,
     signal,

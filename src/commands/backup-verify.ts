@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 
 import type { BackupHead } from '../backup/manifest.js'
 import type { Repository } from '../backup/repository.js'
+import { catalogue } from '../config/catalogue.js'
 import { shareOf } from '../config/values.js'
 import { ExitCode } from '../core/exit-code.js'
 import { UsageError } from '../core/errors.js'
@@ -44,18 +45,18 @@ export function backupVerifyCommand(launcher: Launcher): Command {
 
 async function verify(context: CommandContext, selector: string | undefined, flags: Flags): Promise<void> {
   refuseSelection(flags)
-  const { output, signal } = context
+  const { output, settings, signal } = context
   const repository = await openOwnRepository(context)
   const [{ verifyBackup }, { describeVerification, unreadableBackup }] = await Promise.all([
     import('../backup/verify-backup.js'),
     import('./describe-verification.js'),
   ])
   const { heads, damaged } = await choose(context, repository, selector, flags)
+  const { sample, depth } = flags
+  const concurrency = settings.value(catalogue.concurrency)
+  const job = { repository, sample, depth, concurrency, progress: output, signal }
   const reports = []
-  for (const head of heads) {
-    const { sample, depth } = flags
-    reports.push(await verifyBackup({ repository, head, sample, depth, progress: output, signal }))
-  }
+  for (const head of heads) reports.push(await verifyBackup({ ...job, head }))
   const unreadable = damaged.map(unreadableBackup)
   const intact = unreadable.length === 0 && reports.every(({ status }) => status === 'ok')
   context.finish(intact ? ExitCode.ok : ExitCode.integrity)

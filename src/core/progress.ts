@@ -10,12 +10,12 @@ export interface Progress {
 }
 
 export interface ProgressEvent {
-  /** Identifies the line: a collection's display name, or `verify`. */
+  /** Identifies the line: a collection's display name, `verify`, or `all collections`. */
   readonly task: string
   readonly phase: 'list' | 'read' | 'write' | 'compare' | 'verify' | 'wait'
   readonly done: number
   readonly total?: number
-  readonly unit: 'records' | 'objects' | 'bytes'
+  readonly unit: 'records' | 'objects' | 'collections' | 'bytes'
   readonly bytes?: number
   readonly state?: 'done' | 'failed'
 }

@@ -24,7 +24,7 @@ export interface CompareJob {
   readonly progress?: Progress
   readonly signal?: AbortSignal | undefined
   /** Requests in flight; default 4. */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
 }
 
 /** Of one answer of the server; times those in flight. */

@@ -21,6 +21,8 @@ export interface FillJob {
   readonly definition: CollectionDefinition
   /** The collection that the records go to, as it is on the server. */
   readonly existing: CollectionDefinition
+  /** Reads under way at once; default 3. */
+  readonly concurrency?: number | undefined
   readonly progress: Progress
   readonly signal: AbortSignal | undefined
 }
@@ -95,7 +97,7 @@ async function fill(
   let [records, written, deleted, bytes] = [0, 0, 0, 0]
   const decided = mapInOrder(
     pieces(source, signal),
-    IN_FLIGHT,
+    job.concurrency ?? IN_FLIGHT,
     async (piece, workSignal) => ({ piece, ...(await decide(piece, workSignal)) }),
     signal,
   )

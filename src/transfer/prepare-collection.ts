@@ -119,7 +119,7 @@ async function compareClean(
 }
 
 async function compareWith(
-  { compare, origin, api, progress, signal }: RestoreRecordsJob,
+  { compare, origin, api, concurrency, progress, signal }: RestoreRecordsJob,
   { item }: PlannedItem,
   collection: CollectionDefinition,
 ): Promise<Comparison | null> {
@@ -130,6 +130,7 @@ async function compareWith(
     actual: serverLookup(api, collection),
     space: spaceOf(item.definition),
     task: `${item.target.tenant}/${item.target.database}/${item.target.name}`,
+    concurrency,
     progress,
     signal,
   })

@@ -32,6 +32,8 @@ export interface RestoreRecordsJob {
   readonly compare: boolean
   /** Where a small journal may be kept until the restore is complete; null: nowhere. */
   readonly stateDir: string | null
+  /** Requests under way at once, where the order does not matter. */
+  readonly concurrency: number | undefined
   readonly progress: Progress
   readonly signal: AbortSignal | undefined
 }

@@ -1,6 +1,8 @@
 import pLimit from 'p-limit'
 
 import { mapInOrder } from '../core/map-in-order.js'
+import { withOverallProgress } from '../core/overall-progress.js'
+import type { Progress } from '../core/progress.js'
 import { displayName } from '../core/records.js'
 import { finishCollection } from './finish-collection.js'
 import { planItems, type PlannedItem } from './plan-items.js'
@@ -51,23 +53,44 @@ async function buildAndFinish(
 ): Promise<readonly CollectionRestored[]> {
   const { signal } = job
   const writing = pLimit(1)
-  const prepared = mapInOrder(
-    each(planned),
-    IN_FLIGHT,
-    (item, workSignal) => {
-      if (item.action === 'create' || item.action === 'replace') begun.add(item)
-      return prepareCollection({ ...job, signal: workSignal }, item, journal, (write) => writing(write))
-    },
-    signal,
-  )
-  const ready = []
-  for await (const collection of prepared) ready.push(collection)
+  const prepareAll = async (progress: Progress) => {
+    const prepared = mapInOrder(
+      each(planned),
+      IN_FLIGHT,
+      (item, workSignal) => {
+        if (item.action === 'create' || item.action === 'replace') begun.add(item)
+        const own = { ...job, progress, signal: workSignal }
+        return prepareCollection(own, item, journal, (write) => writing(write))
+      },
+      signal,
+    )
+    const ready = []
+    for await (const collection of prepared) ready.push(collection)
+    return ready
+  }
+  const ready = await withOverall(job.progress, planned, prepareAll)
   const restored: CollectionRestored[] = []
   for (const collection of ready) {
     restored.push(await finishCollection(job, collection))
     begun.delete(collection.planned)
   }
   return restored
+}
+
+/** One line for all collections, if there are several to write. */
+async function withOverall<T>(
+  progress: Progress,
+  planned: readonly PlannedItem[],
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  const written = planned.filter(({ action }) => action !== 'already-restored')
+  if (written.length < 2) return work(progress)
+  const total = written.reduce((sum, { item }) => sum + item.records, 0)
+  return withOverallProgress(
+    progress,
+    { task: 'all collections', phase: 'write', unit: 'records', total },
+    work,
+  )
 }
 
 /** At 3 a.m. nobody should have to guess what a restore that failed has left. */
