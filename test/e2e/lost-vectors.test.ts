@@ -4,7 +4,7 @@ import path from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 
-import { chromaForSuite } from '../helpers/chroma-server.js'
+import { chromaForSuite, testCacheDir } from '../helpers/chroma-server.js'
 import { loseVectors, SYNC_THRESHOLD } from '../helpers/lose-vectors.js'
 import { expectFailure, runJson } from '../helpers/outcomes.js'
 import { backUp, idOf } from '../helpers/repositories.js'
@@ -99,6 +99,20 @@ test('restoring all of it is 15 and needs --allow-partial; a whole collection of
   expect(summary).toMatchObject({ equal: true, exitCode: 3, warnings: [{ code: 'VECTORS_LOST' }] })
   const names = [...(await serverContents(chroma().url)).keys()].map((name) => path.basename(name))
   expect(names.sort()).toEqual(['broken', 'intact', 'whole'])
+})
+
+test('a drill of it is 15, and with --allow-partial 3, naming what is lost', async () => {
+  const drill = ['backup', 'drill', partial, '--repo', repo, '--cache-dir', testCacheDir, '--probes', '1']
+  await expectFailure(drill, {
+    exitCode: 15,
+    code: 'RESTORE_PARTIAL',
+    message: 'broken',
+    hint: '--allow-partial',
+  })
+  expect(await runJson([...drill, '--allow-partial'], 3)).toMatchObject({
+    status: 'findings',
+    findings: expect.arrayContaining([expect.stringMatching(/broken: \d+ records have no vector/)]),
+  })
 })
 
 test('the last complete backup brings everything back', async () => {

@@ -1,10 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 
-import type { RecordBatch } from '../../src/core/records.js'
+import { displayName, type RecordBatch } from '../../src/core/records.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
 import { runJson } from '../helpers/outcomes.js'
 import type { Seed } from '../helpers/record-source-conformance.js'
@@ -105,4 +105,31 @@ test('two tenants, and the same names in different databases', async () => {
     'third/their.own/docs',
     'third/their.own/only-here',
   ])
+})
+
+test('--tenants-file, --exclude and --drop-old: only what was asked for is saved, restored and kept', async () => {
+  const docs = { ...home, name: 'docs' }
+  const seedOf = (place: Pick<Seed, 'tenant' | 'database' | 'name'>): Seed => ({
+    ...place,
+    metadata: null,
+    space: 'l2',
+    records: sampleBatch({ rows: 5, dimension: 3 }),
+  })
+  const places = [docs, { ...home, name: 'drafts' }, { ...docs, tenant: 'fourth' }]
+  await withApi(chroma().url, (api) => seedServer(api, places.map(seedOf)))
+  const file = path.join(folder, 'tenants')
+  await writeFile(file, 'default_tenant\n\nfourth\n')
+  await backUp(chroma().url, repo, '--tenants-file', file, '--exclude', 'drafts')
+  const { collections } = await runJson(['backup', 'show', '--repo', repo])
+  expect(collections).toMatchObject([
+    { tenant: 'default_tenant', name: 'docs' },
+    { tenant: 'fourth', name: 'docs' },
+  ])
+
+  const replace = [...restoreArgs(), '--exclude', 'fourth/*/*', '--mode', 'replace', '--drop-old']
+  expect(await runJson(replace)).toMatchObject({
+    collections: [{ target: docs, action: 'replace', keptAs: null }],
+  })
+  const names = [...(await serverContents(chroma().url, ['default_tenant', 'fourth'])).keys()].sort()
+  expect(names).toEqual(places.map(displayName).sort())
 })
