@@ -1,10 +1,11 @@
+import { adviceFindings } from './catalogue-advice.js'
 import type { CatalogueEntry } from './catalogue-entry.js'
 import { requestFindings } from './catalogue-requests.js'
 import { sqliteFindings } from './catalogue-sqlite.js'
 import { logFindings, vectorFindings } from './catalogue-vectors.js'
 
-/** Everything chroma-ops knows about errors of Chroma. Where several texts match, the first entry is the cause. */
-const entries = [...vectorFindings, ...sqliteFindings, ...logFindings, ...requestFindings]
+/** Everything chroma-ops knows about errors of Chroma. Where several texts match, the first entry is the cause; advice comes first. */
+const entries = [...adviceFindings, ...vectorFindings, ...sqliteFindings, ...logFindings, ...requestFindings]
 
 /** Stable, machine-readable names of what can be wrong. */
 export type FindingCode = (typeof entries)[number]['finding']

@@ -3,6 +3,20 @@ import { describe, expect, test } from '@jest/globals'
 import { catalogue, findByCode } from '../../src/chroma/catalogue.js'
 import { explainError } from '../../src/chroma/explain.js'
 
+/** Advice as it is found in threads: it destroys data. */
+const advice: [string, string][] = [
+  ['Just delete the UUID directory and let Chroma rebuild the index', 'ADVICE_DELETE_SEGMENT'],
+  ['I fixed it by removing the corrupted hnsw folder and restarting.', 'ADVICE_DELETE_SEGMENT'],
+  ['rm -rf ./chroma/8f1c9b1e-7f43-4b0c-9a51-0d5f0c3a9d2e', 'ADVICE_DELETE_SEGMENT'],
+  ['mv /data/8f1c9b1e-7f43-4b0c-9a51-0d5f0c3a9d2e /tmp', 'ADVICE_DELETE_SEGMENT'],
+  ['delete index_metadata.pickle, it gets recreated', 'ADVICE_DELETE_SEGMENT'],
+  ['rm chroma.sqlite3-journal', 'ADVICE_DELETE_JOURNAL'],
+  ['Try deleting the journal file and restart', 'ADVICE_DELETE_JOURNAL'],
+  ['sqlite3 chroma.sqlite3 "DELETE FROM embeddings_queue; VACUUM"', 'ADVICE_EMPTY_LOG'],
+  ['clear the WAL, it is only a cache', 'ADVICE_EMPTY_LOG'],
+  ['You can safely delete chroma.sqlite3 and restart', 'ADVICE_DELETE_DATABASE'],
+]
+
 /** Texts as servers, clients and operating systems print them. */
 const texts: [string, string][] = [
   [
@@ -81,8 +95,31 @@ describe('explain', () => {
     expect(first?.finding).toBe(finding)
   })
 
+  test.each(advice)('%s', (text, finding) => {
+    const [first] = explainError(text)
+    expect(first?.finding).toBe(finding)
+    expect(first?.advice).toMatch(/chroma-ops/)
+  })
+
+  test('our own warnings, and talk about files, are not taken for advice', () => {
+    const ownTexts = catalogue
+      .filter(({ finding }) => !finding.startsWith('ADVICE'))
+      .flatMap(({ advice: text, warning }) => [text, warning ?? ''])
+    const harmless = [
+      'Never delete or move the segment folder',
+      'do not delete the hnsw directory',
+      'opened chroma.sqlite3-journal',
+      'INSERT INTO embeddings_queue',
+      'delete from the collection',
+    ]
+    const found = [...ownTexts, ...harmless].flatMap((text) => explainError(text)).map((each) => each.finding)
+    expect(found.filter((finding) => finding.startsWith('ADVICE'))).toEqual([])
+  })
+
   test('every entry is reached by one of these texts, or by a status', () => {
-    const reached = new Set(texts.flatMap(([text]) => explainError(text)).map(({ finding }) => finding))
+    const reached = new Set(
+      [...advice, ...texts].flatMap(([text]) => explainError(text)).map(({ finding }) => finding),
+    )
     const byStatusOnly = ['QUOTA_EXCEEDED', 'RATE_LIMITED', 'NAME_TAKEN', 'UNREACHABLE', 'TLS_WRONG_NAME']
     const unreached = catalogue.map(({ finding }) => finding).filter((finding) => !reached.has(finding))
     expect(unreached.filter((finding) => !byStatusOnly.includes(finding))).toEqual([
