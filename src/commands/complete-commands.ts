@@ -30,16 +30,25 @@ export function withCompleteHint(error: OpsError, settings: Settings): OpsError 
 
 /** Commands in quotes get the flags that they need; everything else stays. */
 export function completeCommands(text: string, settings: Settings): string {
-  return text.replaceAll(/"(chroma-ops ([^"]+))"/g, (quoted, command: string, words: string) => {
-    const flags = [
-      ...(NEEDS_REPOSITORY.test(words) ? repositoryWords(settings) : []),
-      ...(NEEDS_SERVER.test(words) ? targetWords(settings) : []),
-    ]
-    // What the command names itself is not named twice.
-    const missing = flags.filter(([flag = '']) => !command.split(' ').includes(flag))
-    if (missing.length === 0) return quoted
-    return `"${[command, ...[...missing, ...fileWords(settings)].flat().map(shellWord)].join(' ')}"`
-  })
+  return text.replaceAll(
+    /"(chroma-ops [^"]+)"/g,
+    (_, command: string) => `"${completeCommand(command, settings)}"`,
+  )
+}
+
+/** One command with the flags that it needs; a placeholder for the repository gives way to the one in use. */
+export function completeCommand(command: string, settings: Settings): string {
+  const known = settings.value(catalogue.repo) !== null
+  const begun = known ? command.replace(' --repo REPOSITORY', '') : command
+  const words = begun.split(' ').slice(1).join(' ')
+  const flags = [
+    ...(NEEDS_REPOSITORY.test(words) ? repositoryWords(settings) : []),
+    ...(NEEDS_SERVER.test(words) ? targetWords(settings) : []),
+  ]
+  // What the command names itself is not named twice.
+  const missing = flags.filter(([flag = '']) => !begun.split(' ').includes(flag))
+  if (missing.length === 0) return begun
+  return [begun, ...[...missing, ...fileWords(settings)].flat().map(shellWord)].join(' ')
 }
 
 const NEEDS_REPOSITORY = /^(backup|restore|repo|erase|rescue)\b/

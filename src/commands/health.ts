@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 
+import type { Settings } from '../config/settings.js'
 import { durationOf } from '../config/values.js'
 import { sleep } from '../core/abort.js'
 import { parseCollectionPattern } from '../core/collection-pattern.js'
@@ -9,6 +10,7 @@ import { instant } from '../output/format.js'
 import type { HealthJob } from '../health/check-health.js'
 import type { HealthLevel, HealthReport } from '../health/report.js'
 import { act } from './command.js'
+import { completeCommand } from './complete-commands.js'
 import type { CommandContext, Launcher } from './context.js'
 import { parsed, repeated } from './parse.js'
 
@@ -67,7 +69,7 @@ async function health(context: CommandContext, flags: Flags): Promise<void> {
   ])
   const job = await healthJob(context, flags)
   for (;;) {
-    const report = await checkHealth(job)
+    const report = withCompleteCommands(await checkHealth(job), context.settings)
     if (format === 'prometheus' || format === 'nagios') await printFor(format, context, report)
     else output.result(report, describeHealth)
     if (format !== 'nagios') context.finish(await exitCodeFor(report))
@@ -94,6 +96,15 @@ async function healthJob(context: CommandContext, flags: Flags): Promise<HealthJ
     progress: context.output,
     signal: context.signal,
   }
+}
+
+/** The checks know neither the repository nor the credentials of the command line. */
+function withCompleteCommands(report: HealthReport, settings: Settings): HealthReport {
+  const findings = report.findings.map((finding) => ({
+    ...finding,
+    command: finding.command === null ? null : completeCommand(finding.command, settings),
+  }))
+  return { ...report, findings }
 }
 
 async function printFor(

@@ -4,7 +4,7 @@ import path from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 
-import { completeCommands } from '../../src/commands/complete-commands.js'
+import { completeCommand, completeCommands } from '../../src/commands/complete-commands.js'
 import { Settings, type Environment } from '../../src/config/settings.js'
 import { LocalStore } from '../../src/storage/local-store.js'
 import { newRepository } from '../helpers/backups.js'
@@ -36,6 +36,16 @@ test.each([
 ])('%s', (hint, complete) => {
   const settings = settingsOf({ '--repo': './b', '--region': 'eu', '--url': 'http://x:8000' })
   expect(completeCommands(hint, settings)).toBe(complete)
+})
+
+test('the placeholder for a repository gives way to the one in use, if there is one', () => {
+  const command = 'chroma-ops restore latest --mode replace --repo REPOSITORY --url http://x:8000'
+  expect(completeCommand(command, settingsOf({ '--repo': './b', '--ca-file': 'ca.pem' }))).toBe(
+    'chroma-ops restore latest --mode replace --url http://x:8000 --repo ./b',
+  )
+  expect(completeCommand(command, settingsOf({ '--url': 'http://x:8000', '--ca-file': 'ca.pem' }))).toBe(
+    `${command} --ca-file ca.pem`,
+  )
 })
 
 test('what the environment says is named, secrets are not, and words are quoted for a shell', () => {
