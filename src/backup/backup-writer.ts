@@ -78,11 +78,11 @@ export async function writeContents(
   const table = new ObjectTable()
   const entries = pending.map(({ entry, catalogue }) => ({ ...entry, catalogue: table.extents(catalogue) }))
   for (const reference of table.references) objects.set(objectKey(reference), reference)
-  const contents = await place({ objects: table.references, collections: entries }, writer, objects)
+  const contents = await placeContents({ objects: table.references, collections: entries }, writer, objects)
   return { entries, contents, objects, unchangedCollections }
 }
 
-async function place(
+export async function placeContents(
   contents: BackupContents,
   writer: ObjectWriter,
   objects: Map<string, ObjectReference>,

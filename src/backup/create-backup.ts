@@ -32,7 +32,7 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   const id = newBackupId(started, job.series)
   warnOfClock(job, scope, started)
   const parent =
-    scope.previous && (await ParentBackup.open({ repository, head: scope.previous, progress, signal }))
+    scope.parent && (await ParentBackup.open({ repository, head: scope.parent, progress, signal }))
   const pins = parent === null ? [] : [parent.head.id]
   const session = await Session.begin({ ...job, backup: id, pins })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import path from 'node:path'
 
-import { throwIfAborted } from '../core/errors.js'
+import { isErrno, throwIfAborted } from '../core/errors.js'
 import { takeApart, recordLength } from './block-parts.js'
 
 /** How a file is cut into blocks. */
@@ -36,11 +36,12 @@ export function blockSizeFor(name: string, size: number): number {
 /**
  * The parts of an element in `data_level0.bin`, told by `header.bin` (hnswlib, `hnswalg.h`: size of an element
  * at 28, offset of its vector at 44): links, vector and label. Empty for every other file, and when the header
- * makes no sense; any answer is right, a good one saves space.
+ * makes no sense; any answer is right, a good one saves space. Null when there is no header.
  */
-export async function partsOf(source: string, header: string): Promise<readonly number[]> {
+export async function partsOf(source: string): Promise<readonly number[] | null> {
   if (path.basename(source) !== 'data_level0.bin') return []
-  const bytes = await readStart(header, 100)
+  const bytes = await readStart(path.join(path.dirname(source), 'header.bin'), 100)
+  if (bytes === null) return null
   if (bytes.length < 100) return []
   const [element, vector] = [Number(bytes.readBigUInt64LE(28)), Number(bytes.readBigUInt64LE(44))]
   return vector > 0 && vector < element && element <= 1024 * 1024 ? [vector, element - vector] : []
@@ -121,12 +122,17 @@ async function readExactly(handle: FileHandle, at: number, length: number): Prom
   return buffer
 }
 
-async function readStart(file: string, length: number): Promise<Buffer> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+async function readStart(file: string, length: number): Promise<Buffer | null> {
   try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await handle.close()
+    const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+    try {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, 0)
+      return buffer.subarray(0, bytesRead)
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null
+    throw error
   }
 }

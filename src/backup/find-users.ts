@@ -1,6 +1,7 @@
 import { readCatalogue } from './catalogue-reader.js'
 import { readContents } from './contents.js'
 import { ObjectDamagedError } from './errors.js'
+import { readFileTable } from './file-table.js'
 import { listBackups, readableHeads } from './list-backups.js'
 import type { BackupHead } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
@@ -33,6 +34,11 @@ async function* objectsOf(
   const contents = await unlessDamaged(readContents(repository, head, signal))
   if (contents === null) return
   yield* contents.objects
+  if (contents.files !== undefined) {
+    const table = await unlessDamaged(readFileTable(reader, head, contents, signal))
+    yield* table?.objects ?? []
+    return
+  }
   for (const entry of contents.collections) {
     if (entry.status === 'failed') continue
     const catalogue = await unlessDamaged(readCatalogue(reader, contents, entry, signal))

@@ -19,6 +19,8 @@ export interface BackupScopeFound {
   readonly collections: readonly CollectionDefinition[]
   /** The newest complete backup of the series; null when there is none. */
   readonly previous: BackupHead | null
+  /** The newest one of them that has objects of records to reuse; null when there is none. */
+  readonly parent: BackupHead | null
   /** Every backup of the series, newest first. */
   readonly entries: readonly BackupEntry[]
 }
@@ -40,6 +42,7 @@ export async function findScope(job: BackupJob): Promise<BackupScopeFound> {
     type: selection.include.length > 0 ? 'collection' : 'full',
     collections: [...selectCollections(known, selection)].sort(byName),
     previous: readableHeads(entries).find(countsAsLatest) ?? null,
+    parent: readableHeads(entries).find((head) => countsAsLatest(head) && head.type !== 'physical') ?? null,
     entries,
   }
 }

@@ -10,6 +10,7 @@ import { manifestKey, readEntry } from './list-backups.js'
 import type { BackupHead } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
 import type { Repository } from './repository.js'
+import { verifyFiles } from './verify-files.js'
 import { takeInventory, type Inventory } from './verify-inventory.js'
 import { verifyRecords } from './verify-records.js'
 import type { VerifyProblem, VerifyReport } from './verify-report.js'
@@ -46,6 +47,10 @@ export async function verifyBackup(job: VerifyJob): Promise<VerifyReport> {
   findings.push(...checked.findings)
   if (depth === 'records') {
     const damaged = new Set(findings.map(({ key }) => key))
+    if (inventory.table !== null)
+      findings.push(
+        ...(await verifyFiles({ reader, table: inventory.table, damaged, sample, progress, signal })),
+      )
     findings.push(...(await verifyRecords({ reader, inventory, damaged, sample, progress, signal })))
   }
   return {

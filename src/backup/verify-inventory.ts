@@ -3,6 +3,7 @@ import type { Catalogue } from './catalogue.js'
 import { readCatalogue } from './catalogue-reader.js'
 import { readContents } from './contents.js'
 import { ObjectDamagedError } from './errors.js'
+import { readFileTable, type FileTable } from './file-table.js'
 import { findingOf, type Finding } from './finding.js'
 import type { BackupContents, BackupHead } from './manifest.js'
 import type { ObjectReader } from './object-reader.js'
@@ -13,7 +14,9 @@ import type { Repository } from './repository.js'
 export interface Inventory {
   /** By display name; those that could not be read are in the findings. */
   readonly catalogues: ReadonlyMap<string, Catalogue>
-  /** Objects with records, by key. */
+  /** Of a physical backup; null when it has none or it could not be read. */
+  readonly table: FileTable | null
+  /** Objects with records or blocks of files, by key. */
   readonly objects: ReadonlyMap<string, InventoryObject>
   /** Objects that were read and verified to find this out, by key. */
   readonly read: ReadonlyMap<string, ObjectReference>
@@ -39,6 +42,10 @@ export async function takeInventory(job: {
   const read = new Map(
     [...job.head.contents.objects, ...contents.objects].map((reference) => [objectKey(reference), reference]),
   )
+  const table = await tableOf(job, contents, findings)
+  for (const reference of table?.objects ?? [])
+    objects.set(objectKey(reference), { reference, collections: [] })
+  if (contents.files !== undefined) return { catalogues, table, objects, read, findings }
   const named = new Map<string, Finding & { readonly collections: string[] }>()
   for (const entry of contents.collections) {
     if (entry.status === 'failed') continue
@@ -54,7 +61,22 @@ export async function takeInventory(job: {
       else known.collections.push(collection)
     }
   }
-  return { catalogues, objects, read, findings: [...findings, ...named.values()] }
+  return { catalogues, table, objects, read, findings: [...findings, ...named.values()] }
+}
+
+async function tableOf(
+  { head, reader, signal }: Parameters<typeof takeInventory>[0],
+  contents: BackupContents,
+  findings: Finding[],
+): Promise<FileTable | null> {
+  if (contents.files === undefined) return null
+  try {
+    return await readFileTable(reader, head, contents, signal)
+  } catch (error) {
+    if (!(error instanceof ObjectDamagedError)) throw error
+    findings.push(findingOf(error, []))
+    return null
+  }
 }
 
 async function contentsOf(

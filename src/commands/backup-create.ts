@@ -2,33 +2,38 @@ import { Command, Option } from 'commander'
 
 import type { BackupJob } from '../backup/backup-job.js'
 import type { Repository } from '../backup/repository.js'
-import type { ChromaApi } from '../chroma/api.js'
 import { catalogue } from '../config/catalogue.js'
-import { OpsError } from '../core/errors.js'
+import { durationOf } from '../config/values.js'
+import { OpsError, UsageError } from '../core/errors.js'
 import { withAudit } from './audit.js'
+import type { OpenedSource } from './backup-target.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
-import { pairsOf, repeated } from './parse.js'
+import { pairsOf, parsed, repeated } from './parse.js'
 import { openOwnRepository, shownHead } from './repository-command.js'
-import { restoreCommandLine } from './restore-command-line.js'
+import { restoreCommandLine, restoreIntoDirectoryLine } from './restore-command-line.js'
+import { targetDirectory } from './target.js'
 
 interface Flags {
-  readonly type: 'auto' | 'full'
+  readonly type: 'auto' | 'full' | 'physical'
   readonly collection?: readonly string[]
   readonly exclude?: readonly string[]
   readonly series?: string
   readonly tag?: readonly string[]
   readonly allowEmpty?: boolean
   readonly allowShrink?: boolean
+  readonly maxStall?: number
   readonly dryRun?: boolean
   readonly init?: boolean
 }
 
 export function backupCreateCommand(launcher: Launcher): Command {
   const command = new Command('create')
-    .description('back up a server (also: chroma-ops backup)')
+    .description('back up a server or a data directory (also: chroma-ops backup)')
     .addOption(
-      new Option('--type <type>', 'kind of backup: auto chooses').choices(['auto', 'full']).default('auto'),
+      new Option('--type <type>', 'full: the records; physical: the files (auto: with --path, else full)')
+        .choices(['auto', 'full', 'physical'])
+        .default('auto'),
     )
     .addOption(repeated('--collection <pattern>', 'only these: [[tenant/]database/]name with * and ?'))
     .addOption(repeated('--exclude <pattern>', 'all but these'))
@@ -38,6 +43,13 @@ export function backupCreateCommand(launcher: Launcher): Command {
     .option(
       '--allow-shrink',
       'back up a source that has lost more than half of its records, or a smaller scope',
+    )
+    .addOption(
+      parsed(
+        '--max-stall <duration>',
+        'physical: how long writers may be kept waiting (default: 5s)',
+        durationOf,
+      ),
     )
     .option('--init', 'create the repository if there is none')
     .option('--dry-run', 'tell what would be backed up and how big it is')
@@ -51,13 +63,20 @@ export function backupCreateCommand(launcher: Launcher): Command {
 async function create(context: CommandContext, flags: Flags): Promise<void> {
   context.changes('backup')
   const { output, settings } = context
+  const directory = physicalDirectory(context, flags)
   const repository = flags.init === true ? await initialised(context) : await openOwnRepository(context)
-  const api = await context.openServer()
-  const job = await backupJob(context, flags, repository, api)
+  if (directory !== null) {
+    const { backUpFiles } = await import('./backup-physical.js')
+    await backUpFiles(context, flags, repository, directory)
+    return
+  }
+  const { openSource } = await import('./backup-target.js')
+  const opened = await openSource(context)
+  const job = await backupJob(context, flags, repository, opened)
   const { createBackup } = await import('../backup/create-backup.js')
   const details = {
     repository: repository.store.displayUrl,
-    target: api.transport.displayUrl,
+    target: opened.target.url,
     series: job.series,
     overrides: overridesOf(flags),
   }
@@ -69,7 +88,10 @@ async function create(context: CommandContext, flags: Flags): Promise<void> {
   )
   context.finish(summary.exitCode)
   const { describeHead, shownCollection } = await import('./describe-backup.js')
-  const restoreCommand = restoreCommandLine(summary.head, api.transport.displayUrl, settings)
+  const restoreCommand =
+    opened.directory === null
+      ? restoreCommandLine(summary.head, opened.target.url, settings)
+      : restoreIntoDirectoryLine(summary.head, opened.directory, settings)
   const result = {
     repository: repository.store.displayUrl,
     backup: shownHead(summary.head),
@@ -83,9 +105,15 @@ async function create(context: CommandContext, flags: Flags): Promise<void> {
 }
 
 async function plan(context: CommandContext, flags: Flags): Promise<void> {
+  const directory = physicalDirectory(context, flags)
   const { repository, displayUrl } = await repositoryToPlanFor(context, flags.init === true)
-  const api = await context.openServer()
-  const job = await backupJob(context, flags, repository, api)
+  if (directory !== null) {
+    const { planFiles } = await import('./backup-physical.js')
+    await planFiles(context, flags, repository, { displayUrl, directory })
+    return
+  }
+  const { openSource } = await import('./backup-target.js')
+  const job = await backupJob(context, flags, repository, await openSource(context))
   const [{ planBackup }, { describePlan, planExitCode }] = await Promise.all([
     import('../backup/plan-backup.js'),
     import('./describe-backup-plan.js'),
@@ -126,40 +154,36 @@ async function initialised(context: CommandContext): Promise<Repository> {
   return repository
 }
 
+/** The directory whose files are to be backed up; null when it is about records. */
+function physicalDirectory(context: CommandContext, flags: Flags): string | null {
+  const directory = targetDirectory(context)
+  if (flags.type === 'physical' && directory === null)
+    throw new UsageError('a physical backup is one of a data directory', { hint: 'name it with --path' })
+  const isPhysical = directory !== null && flags.type !== 'full'
+  if (!isPhysical && flags.maxStall !== undefined)
+    throw new UsageError('--max-stall goes with physical backups only')
+  if (isPhysical && (flags.collection !== undefined || flags.exclude !== undefined))
+    throw new UsageError('a physical backup has the whole directory', {
+      hint: 'give --type full with --collection and --exclude',
+    })
+  return isPhysical ? directory : null
+}
+
 async function backupJob(
   context: CommandContext,
   flags: Flags,
   repository: Repository,
-  api: ChromaApi,
+  { source, target, scope }: OpenedSource,
 ): Promise<BackupJob> {
+  const { seriesFor } = await import('./backup-target.js')
   const { settings, host, signal, output, actor } = context
-  const [{ ServerSource }, { checkSeries, seriesOfUrl }] = await Promise.all([
-    import('../chroma/server-source.js'),
-    import('../backup/series.js'),
-  ])
-  const url = api.transport.displayUrl
-  const series =
-    flags.series ?? settings.value(catalogue.series) ?? seriesOfUrl(settings.file?.profile ?? url)
-  checkSeries(series)
-  const tags = Object.fromEntries(pairsOf('--tag', flags.tag ?? []))
-  const { tenants, databases } = await context.scope()
-  const concurrency = settings.value(catalogue.concurrency)
-  const source = new ServerSource({
-    api,
-    scope: { tenants, databases },
-    tempDir: await context.tempDir(),
-    concurrency,
-  })
-  context.onClose(() => source.close())
-  const { claimedVersion, atLeast, evidence } = await api.fingerprint(signal)
-  api.transport.useBatchRetries()
   return {
     repository,
     source,
-    target: { url, fingerprint: { claimedVersion, atLeast, evidence: evidence.join('; ') } },
-    scope: { tenants, databases: databases ?? null },
-    series,
-    tags,
+    target,
+    scope,
+    series: seriesFor(context, flags.series, target.url),
+    tags: Object.fromEntries(pairsOf('--tag', flags.tag ?? [])),
     collections: flags.collection,
     exclude: flags.exclude,
     allowEmpty: flags.allowEmpty ?? false,
@@ -170,7 +194,7 @@ async function backupJob(
     now: host.now,
     progress: output,
     signal,
-    concurrency,
+    concurrency: settings.value(catalogue.concurrency),
   }
 }
 

@@ -19,8 +19,20 @@ const KEPT: readonly Setting<unknown>[] = [
 
 /** The command that restores a backup to where it came from, as far as it holds it; has no secret. */
 export function restoreCommandLine(backup: RestorableBackup, url: string, settings: Settings): string {
+  return commandLine(backup, isCloud(settings) ? ['--cloud'] : ['--url', url], settings)
+}
+
+/** The command that restores a backup of a data directory beside it, where nothing is in the way. */
+export function restoreIntoDirectoryLine(
+  backup: RestorableBackup,
+  directory: string,
+  settings: Settings,
+): string {
+  return commandLine(backup, ['--path', `${directory}.restored`], settings)
+}
+
+function commandLine(backup: RestorableBackup, target: readonly string[], settings: Settings): string {
   const repo = settings.value(catalogue.repo) ?? ''
-  const target = isCloud(settings) ? ['--cloud'] : ['--url', url]
   const words = ['chroma-ops', 'restore', backup.id, '--repo', repo, ...target]
   if (backup.status === 'partial') words.push('--allow-partial')
   words.push(...fileWords(settings).flat(), ...given(settings, KEPT).flat())

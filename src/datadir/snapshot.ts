@@ -57,6 +57,8 @@ export interface Snapshot {
   readonly holder: Holder
   /** For how long writers were kept waiting, in milliseconds; 0 when offline. */
   readonly lockedMs: number
+  /** Paths of files of which the `source` is not any more what it was. */
+  changed(): Promise<readonly string[]>
 }
 
 /**
@@ -136,7 +138,7 @@ function describe(
   { folders, leftOut }: DirectoryScan,
   facts: Pick<Snapshot, 'consistency' | 'holder' | 'lockedMs'>,
 ): Snapshot {
-  return { files: taken.files(), folders, leftOut, ...facts }
+  return { files: taken.files(), folders, leftOut, ...facts, changed: () => taken.changed() }
 }
 
 /** What has been given to the job's `take`, and what the files were like then. */
@@ -180,6 +182,14 @@ class TakenFiles {
   async forgetOthers({ files }: DirectoryScan): Promise<void> {
     const present = new Set(files.map(({ path: name }) => name))
     for (const name of [...this.#taken.keys()]) if (!present.has(name)) await this.#forget(name)
+  }
+
+  async changed(): Promise<readonly string[]> {
+    const now = new Map((await scanDirectory(this.#job.directory)).files.map((file) => [file.path, file]))
+    return [...this.#taken.values()].flatMap(({ scanned, file }) => {
+      const isCopy = file.source.startsWith(this.#job.staging)
+      return isCopy || isSameFile(scanned, now.get(file.path)) ? [] : [file.path]
+    })
   }
 
   files(): readonly SnapshotFile[] {

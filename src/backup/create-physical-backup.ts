@@ -1,0 +1,171 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import path from 'node:path'
+
+import { throwIfAborted } from '../core/errors.js'
+import { ExitCode } from '../core/exit-code.js'
+import { takeSnapshot, type Snapshot } from '../datadir/snapshot.js'
+import type { SnapshotProof } from '../datadir/snapshot-proof.js'
+import { newBackupId } from './backup-id.js'
+import { commitBackup, removeLeftovers } from './commit.js'
+import { describePhysicalBackup, entryOf } from './describe-physical.js'
+import { FileWriter } from './file-writer.js'
+import { narrowingOf, refusalOf } from './guards.js'
+import { listBackups, readableHeads } from './list-backups.js'
+import type { BackupHead } from './manifest.js'
+import { ObjectWriter } from './object-writer.js'
+import { ParentFiles } from './parent-files.js'
+import type { PhysicalBackupJob, PhysicalBackupSummary } from './physical-job.js'
+import { proveFiles } from './prove-files.js'
+import { countsAsLatest } from './resolve-backup.js'
+import { checkSeries } from './series.js'
+import { Session } from './sessions.js'
+import { writeFileTable } from './write-file-table.js'
+
+export type { PhysicalBackupJob, PhysicalBackupSummary } from './physical-job.js'
+
+const DEFAULT_CONCURRENCY = 4
+const MAX_STALL_MS = 5000
+const PROOFS = 3
+
+/**
+ * Copies the files of a data directory into the repository, as they were at one moment, also while a server
+ * works on it. The copy is proven before it counts: the database is sound, and every record has its vector.
+ * A directory that is itself damaged gives a `partial` backup.
+ *
+ * Rejects with what `takeSnapshot` rejects with, a GuardError (15), an error of the store, or an AbortedError;
+ * then there is no new backup and the old ones are as they were.
+ */
+export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<PhysicalBackupSummary> {
+  checkSeries(job.series)
+  const { repository, now, progress, signal } = job
+  const heads = readableHeads(await listBackups(repository, { series: job.series, signal }))
+  const previous = heads.find(countsAsLatest) ?? null
+  const parentHead = heads.find((head) => countsAsLatest(head) && head.type === 'physical')
+  const started = now()
+  const id = newBackupId(started, job.series)
+  const parent = parentHead ? await ParentFiles.open({ ...job, head: parentHead }) : null
+  const session = await Session.begin({ ...job, backup: id, pins: parent === null ? [] : [parent.head.id] })
+  const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
+  const objects = new ObjectWriter({ store: repository.store, backup: id, concurrency, signal })
+  let committing = false
+  try {
+    const run = { job, id, started, parent, previous, objects }
+    const { head, ...summary } = await withStaging(job, (staging) => storeFiles(run, staging))
+    throwIfAborted(signal)
+    committing = true
+    await commitBackup(repository, head, signal)
+    return { head, ...summary }
+  } catch (error) {
+    await objects.settle()
+    // Once the manifest is on its way, nobody knows whether it arrived: then the objects stay.
+    if (!committing) await removeLeftovers(repository, id, progress)
+    throw error
+  } finally {
+    await session.end()
+  }
+}
+
+interface Run {
+  readonly job: PhysicalBackupJob
+  readonly id: string
+  readonly started: Date
+  readonly parent: ParentFiles | null
+  readonly previous: BackupHead | null
+  readonly objects: ObjectWriter
+}
+
+async function withStaging<T>(
+  { tempDir }: PhysicalBackupJob,
+  work: (staging: string) => Promise<T>,
+): Promise<T> {
+  await mkdir(tempDir, { recursive: true })
+  const staging = await mkdtemp(path.join(tempDir, 'chroma-ops-snapshot-'))
+  try {
+    return await work(staging)
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+/** Everything but the manifest. */
+async function storeFiles(run: Run, staging: string): Promise<PhysicalBackupSummary> {
+  const { job, parent, objects } = run
+  const { signal } = job
+  const { snapshot, writer, proof, table } = await snapshotAndProof(run, staging)
+  refuse(run, proof)
+  const written = await writeFileTable({ table, entries: proof.collections.map(entryOf), objects, parent })
+  const foreign = written.objects.filter((reference) => reference.backup !== run.id)
+  await parent?.checkAgain(foreign, signal)
+  const head = describePhysicalBackup({
+    ...run,
+    parent: foreign.length > 0 ? (parent?.head.id ?? null) : null,
+    snapshot,
+    proof,
+    written,
+    logicalBytes: writer.logicalBytes,
+    addedBytes: objects.addedBytes,
+  })
+  for (const { path: name, what } of snapshot.leftOut)
+    job.progress.warn({ code: 'LEFT_OUT', message: `${name} is a ${what} and is not in the backup` })
+  const problems = problemsOf(proof)
+  for (const message of problems) job.progress.warn({ code: 'DIRECTORY_DAMAGED', message })
+  return {
+    head,
+    collections: written.entries,
+    files: snapshot.files.length,
+    newBlockBytes: writer.newBlockBytes,
+    leftOut: snapshot.leftOut,
+    lockedMs: snapshot.lockedMs,
+    problems,
+    exitCode: head.status === 'complete' ? ExitCode.ok : ExitCode.critical,
+  }
+}
+
+/**
+ * What a proof finds wrong may be the copy's fault, should a server have come out of step just then: so it is
+ * made again. What is still wrong then is wrong with the directory.
+ */
+async function snapshotAndProof(run: Run, staging: string) {
+  const { job, objects, parent } = run
+  const { directory, maxStallMs = MAX_STALL_MS, progress, signal } = job
+  const writer = new FileWriter({ objects, parent, progress, signal })
+  for (let attempt = 1; ; attempt++) {
+    const folder = path.join(staging, String(attempt))
+    await mkdir(folder)
+    const take = writer.take.bind(writer)
+    const snapshot: Snapshot = await takeSnapshot({
+      directory,
+      staging: folder,
+      take,
+      maxStallMs,
+      progress,
+      signal,
+    })
+    await objects.finish()
+    const table = writer.table(snapshot.folders)
+    const proof = await proveFiles({ job, id: run.id, snapshot, table, folder: path.join(folder, 'proof') })
+    if (attempt === PROOFS || problemsOf(proof).length === 0) return { snapshot, writer, proof, table }
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function problemsOf({ problems, collections }: SnapshotProof): readonly string[] {
+  return [...problems, ...collections.flatMap(({ problem }) => problem ?? [])]
+}
+
+function refuse({ job, previous }: Run, { tenants, collections }: SnapshotProof): void {
+  const scope = { tenants, databases: null, exclude: [] }
+  const narrowing = job.allowShrink ? null : narrowingOf(scope, previous)
+  const refusal =
+    narrowing ??
+    refusalOf({
+      scope,
+      collections: collections.length,
+      records: collections.reduce((sum, { records }) => sum + records, 0),
+      previous,
+      sourceUrl: job.directory,
+      allowEmpty: job.allowEmpty,
+      allowShrink: job.allowShrink,
+    })
+  if (refusal !== null) throw refusal
+}

@@ -1,0 +1,131 @@
+import type { PhysicalBackupJob } from '../backup/physical-job.js'
+import type { Repository } from '../backup/repository.js'
+import { catalogue } from '../config/catalogue.js'
+import type { Holder } from '../datadir/holder.js'
+import { bytes, duration, plural } from '../output/format.js'
+import { withAudit } from './audit.js'
+import { seriesFor } from './backup-target.js'
+import type { CommandContext } from './context.js'
+import { pairsOf } from './parse.js'
+import { shownHead } from './repository-command.js'
+import { restoreIntoDirectoryLine } from './restore-command-line.js'
+
+export interface PhysicalFlags {
+  readonly series?: string
+  readonly tag?: readonly string[]
+  readonly allowEmpty?: boolean
+  readonly allowShrink?: boolean
+  readonly maxStall?: number
+}
+
+/** Backs up the files of a data directory. */
+export async function backUpFiles(
+  context: CommandContext,
+  flags: PhysicalFlags,
+  repository: Repository,
+  directory: string,
+): Promise<void> {
+  const { output, settings } = context
+  const job = await physicalJob(context, flags, repository, directory)
+  const { createPhysicalBackup } = await import('../backup/create-physical-backup.js')
+  const overrides = [
+    ...(job.allowEmpty ? ['--allow-empty'] : []),
+    ...(job.allowShrink ? ['--allow-shrink'] : []),
+  ]
+  const details = {
+    repository: repository.store.displayUrl,
+    target: directory,
+    series: job.series,
+    type: 'physical',
+    overrides,
+  }
+  const summary = await withAudit(
+    context,
+    { store: repository.store, command: 'backup create', details },
+    () => createPhysicalBackup(job),
+    ({ head }) => ({ backup: head.id, status: head.status }),
+  )
+  context.finish(summary.exitCode)
+  const { describeHead, shownCollection } = await import('./describe-backup.js')
+  const restoreCommand = restoreIntoDirectoryLine(summary.head, directory, settings)
+  const { head, collections, files, newBlockBytes, leftOut, lockedMs, problems } = summary
+  const result = {
+    repository: repository.store.displayUrl,
+    backup: shownHead(head),
+    collections: collections.map(shownCollection),
+    files,
+    newBlockBytes,
+    leftOut,
+    lockedMs,
+    problems,
+    restoreCommand,
+  }
+  output.result(result, (shown, style) =>
+    [
+      describeHead(shown.backup, shown.collections, style),
+      '',
+      `${files} files, ${bytes(newBlockBytes)} of blocks that were not stored yet`,
+      head.consistency.kind === 'locked'
+        ? `writers waited ${duration(lockedMs)} at most; readers never`
+        : 'nobody worked on the directory',
+      'restore it into a new directory, or with --mode replace in place of the old one:',
+      `  ${restoreCommand}`,
+    ].join('\n'),
+  )
+}
+
+/** Tells what a physical backup would read. Writes nothing. */
+export async function planFiles(
+  context: CommandContext,
+  flags: PhysicalFlags,
+  repository: Repository,
+  { displayUrl, directory }: { readonly displayUrl: string; readonly directory: string },
+): Promise<void> {
+  const [{ planPhysicalBackup }, job] = await Promise.all([
+    import('../backup/plan-physical-backup.js'),
+    physicalJob(context, flags, repository, directory),
+  ])
+  const plan = await planPhysicalBackup(job)
+  context.output.result({ repository: displayUrl, dryRun: true, ...plan }, (shown) =>
+    [
+      `nothing has been written; a physical backup of ${directory} (series ${shown.series}) would read`,
+      `${plural(shown.files, 'file')}, ${bytes(shown.bytes)}; ${holderText(shown.holder)}`,
+      ...shown.leftOut.map(({ path: name, what }) => `${name} is a ${what} and would stay out`),
+      shown.previous === null
+        ? 'there is no earlier one of this series'
+        : `blocks that ${shown.previous.id} has would not be stored again`,
+    ].join('\n'),
+  )
+}
+
+function holderText(holder: Holder): string {
+  if (holder.state === 'free') return 'nobody works on the directory'
+  if (holder.state === 'unknown') return `somebody may work on the directory: ${holder.why}`
+  return `process ${holder.by.map(({ pid }) => pid).join(', ')} works on the directory`
+}
+
+async function physicalJob(
+  context: CommandContext,
+  flags: PhysicalFlags,
+  repository: Repository,
+  directory: string,
+): Promise<PhysicalBackupJob> {
+  const { settings, host, signal, output, actor } = context
+  return {
+    repository,
+    directory,
+    tempDir: await context.tempDir(),
+    series: seriesFor(context, flags.series, directory),
+    tags: Object.fromEntries(pairsOf('--tag', flags.tag ?? [])),
+    allowEmpty: flags.allowEmpty ?? false,
+    allowShrink: flags.allowShrink ?? false,
+    maxStallMs: flags.maxStall,
+    actor,
+    host: host.hostname,
+    toolVersion: host.version,
+    now: host.now,
+    progress: output,
+    signal,
+    concurrency: settings.value(catalogue.concurrency),
+  }
+}

