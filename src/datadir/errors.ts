@@ -74,6 +74,24 @@ export class NotADataDirectoryError extends OpsError {
   }
 }
 
+/** The bytes are not an `index_metadata.pickle` of Chroma. */
+export class PickleError extends OpsError {
+  override readonly code = 'PICKLE_DAMAGED'
+  override readonly exitCode = ExitCode.integrity
+}
+
+/** The files of an index are not what their header says, or there is no header. */
+export class HnswError extends OpsError {
+  override readonly code = 'INDEX_DAMAGED'
+  override readonly exitCode = ExitCode.integrity
+}
+
+/** The collection is not in the data directory (any more). */
+export class CollectionMissingError extends OpsError {
+  override readonly code = 'COLLECTION_NOT_FOUND'
+  override readonly exitCode = ExitCode.notFound
+}
+
 function messageOf(cause: unknown): string {
   return cause instanceof Error || (typeof cause === 'object' && cause !== null && 'message' in cause)
     ? String(cause.message)
