@@ -6,7 +6,8 @@ export function progressText({ unit, done, total, bytes, rate, byteRate, remaini
   const amount = unit === 'bytes' ? shortBytes : grouped
   const noun = unit === 'bytes' ? '' : ` ${unit}`
   const parts = [`${amount(done)}${total === null ? '' : `/${amount(total)}`}${noun}`]
-  if (rate > 0) parts.push(`${amount(rate)}/s`)
+  // Slower than that is not worth a figure: it would be 0.
+  if (rate >= 0.5) parts.push(`${amount(rate)}/s`)
   if (bytes > 0 && unit !== 'bytes') {
     parts.push(
       byteRate > 0 ? `${shortBytes(bytes)} (${shortBytes(Math.round(byteRate))}/s)` : shortBytes(bytes),

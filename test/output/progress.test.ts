@@ -84,6 +84,8 @@ test('progress reads as amount, rate, bytes and remaining time', () => {
   expect(progressText({ ...state, total: null, rate: 0, byteRate: 0, remaining: null, bytes: 0 })).toBe(
     '12,000 records',
   )
+  const slow = { ...state, unit: 'collections', done: 1, total: 9, rate: 0.2, bytes: 0 } as const
+  expect(progressText(slow)).toBe('1/9 collections · ETA 6.5 s')
 })
 
 describe('without a terminal', () => {
