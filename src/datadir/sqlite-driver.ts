@@ -55,6 +55,8 @@ export async function loadLibsql(): Promise<OpenDriver> {
     const options: LibsqlOptions = { timeout: busyTimeoutMs }
     const database = new Libsql(uriOf(file, mode), options)
     database.defaultSafeIntegers(true)
+    // It switches them on; Chroma's servers do not, and its old migrations refer to tables that do not exist.
+    database.exec('PRAGMA foreign_keys = OFF')
     return {
       library: 'libsql',
       exec: (sql) => void database.exec(sql),

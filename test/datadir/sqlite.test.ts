@@ -42,6 +42,18 @@ describe('SQLite', () => {
     })
   })
 
+  test('leaves foreign keys alone, as Chroma does', async () => {
+    const database = await opened('write')
+    database.exec('CREATE TABLE owner (id TEXT PRIMARY KEY)')
+    database.exec(
+      'CREATE TABLE owned (id TEXT REFERENCES owner(id) ON DELETE CASCADE, x REFERENCES nowhere(id))',
+    )
+    database.exec("INSERT INTO owner VALUES ('a')")
+    database.exec("INSERT INTO owned VALUES ('a', 1)")
+    expect(database.run('DELETE FROM owner')).toEqual({ changes: 1 })
+    expect(database.all('SELECT id FROM owned')).toHaveLength(1)
+  })
+
   test('text with NUL or without UTF-8 is read, bytes of any kind too', async () => {
     const database = await opened('write')
     expect(database.get("SELECT CAST(x'410042' AS TEXT) AS a, CAST(x'ff41' AS TEXT) AS b, x'' AS c")).toEqual(

@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+
+import { throwIfAborted } from '../core/errors.js'
+import type { HeldLock } from '../datadir/directory-lock.js'
+import { DatabaseDamagedError } from '../datadir/errors.js'
+import { requireNoHolder } from '../datadir/holder.js'
+import { checkIntegrity } from '../datadir/inspect-pages.js'
+import { openDatabase, type Database } from '../datadir/sqlite.js'
+import type { ApplyJob } from './apply.js'
+import { fixFullText } from './fix-full-text.js'
+import { listIndexDirectories } from './index-directories.js'
+import { readLogBounds, writeLogBounds } from './log-bounds.js'
+import { switchPurgingOn } from './queue-config.js'
+import { DIRECTORIES_STEP, failureOf, removeDirectories } from './remove-directories.js'
+import { attachKept, removeRows } from './remove-rows.js'
+import type { CleanupFailure, CleanupResult, CleanupStep, RemovedThing } from './report.js'
+import { LOG_RULE, ROW_RULES, type RowRule } from './row-rules.js'
+import { makeRunFolder, writeRunRecord, type RunRecord } from './run-record.js'
+import { requireSpace } from './space.js'
+import { DATABASE_FILE, savedSegments, type CleanupFacts } from './survey.js'
+import { vacuum } from './vacuum.js'
+
+export interface ApplyStepsJob extends ApplyJob {
+  readonly lock: HeldLock
+  readonly facts: CleanupFacts
+  readonly steps: readonly CleanupStep[]
+}
+
+export type Outcome = Pick<CleanupResult, 'run' | 'removed' | 'freedBytes' | 'quarantinedBytes' | 'errors'>
+
+/** Does the steps in their order. What fails as expected is told in the outcome, and the next step is done. */
+export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
+  const { directory, quarantine, now, steps } = job
+  const run = runId(now())
+  const folder = quarantine === null ? null : await makeRunFolder(directory, quarantine, run)
+  const record: RunRecord = {
+    format: 1,
+    run,
+    directory,
+    created: now().toISOString(),
+    state: 'open',
+    removed: [],
+  }
+  if (folder !== null) await writeRunRecord(folder, record)
+  const tally: Tally = { removed: [], errors: [], freedBytes: 0, quarantinedBytes: 0 }
+  const database = await openChecked(job, folder)
+  try {
+    for (const step of steps.filter(({ target }) => target !== 'vacuum'))
+      await attempt(job, step, tally, () => applyStep(job, database, folder, step))
+  } finally {
+    database.close()
+  }
+  const keeps = folder !== null && tally.removed.some(({ count }) => count > 0)
+  if (keeps) await writeRunRecord(folder, { ...record, state: 'done', removed: tally.removed })
+  else if (folder !== null) await rm(folder, { recursive: true })
+  for (const step of steps.filter(({ target }) => target === 'vacuum'))
+    await attempt(job, step, tally, () => vacuumStep(job, run))
+  return { run: keeps ? run : null, ...tally }
+}
+
+interface Tally {
+  readonly removed: RemovedThing[]
+  readonly errors: CleanupFailure[]
+  freedBytes: number
+  quarantinedBytes: number
+}
+
+interface StepOutcome {
+  readonly count: number
+  readonly bytes: number
+  readonly freedBytes: number
+  readonly errors: readonly CleanupFailure[]
+  readonly quarantined: boolean
+}
+
+/** Of a live server's writers each may hold the lock for a moment. */
+const BUSY_TIMEOUT_MS = 60_000
+
+async function attempt(
+  job: ApplyStepsJob,
+  step: CleanupStep,
+  tally: Tally,
+  work: () => Promise<StepOutcome>,
+): Promise<void> {
+  throwIfAborted(job.signal)
+  try {
+    await job.lock.stillMine()
+    if (step.target !== 'vacuum') await requireSpace(job.directory, step.needsBytes, step.id)
+    const { count, bytes, freedBytes, errors, quarantined } = await work()
+    tally.removed.push({ target: step.target, id: step.id, count, bytes })
+    tally.errors.push(...errors)
+    tally.freedBytes += freedBytes
+    if (quarantined) tally.quarantinedBytes += bytes
+  } catch (error) {
+    throwIfAborted(job.signal)
+    tally.errors.push(failureOf(step.id, error))
+  }
+}
+
+async function openChecked(job: ApplyStepsJob, folder: string | null): Promise<Database> {
+  const file = path.join(job.directory, DATABASE_FILE)
+  const database = await openDatabase(file, { mode: 'write', busyTimeoutMs: BUSY_TIMEOUT_MS })
+  try {
+    // A full read holds a lock for so long that a running server would stand still.
+    const { damage } = job.facts.holder.state === 'held' ? { damage: [] } : checkIntegrity(database, false)
+    if (damage[0] !== undefined) throw new DatabaseDamagedError(file, { message: damage[0] })
+    if (folder !== null) await attachKept(database, folder, job.directory)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+async function applyStep(
+  job: ApplyStepsJob,
+  database: Database,
+  folder: string | null,
+  { target, id }: CleanupStep,
+): Promise<StepOutcome> {
+  const { directory, facts, signal } = job
+  const keep = folder !== null
+  const rows = (done: { count: number; bytes: number }): StepOutcome => ({
+    ...done,
+    freedBytes: 0,
+    errors: [],
+    quarantined: keep,
+  })
+  if (id === DIRECTORIES_STEP) {
+    const orphans = facts.orphanDirectories
+    const done = await removeDirectories({ database, directory, orphans, runFolder: folder, signal })
+    return { ...done, quarantined: keep }
+  }
+  if (target === 'fts') return rows(await fixFullText({ database, keep, signal }))
+  if (id === 'embeddings_queue_config') return rows({ count: switchPurgingOn(database, keep), bytes: 0 })
+  if (target === 'wal') {
+    const { indexes } = await listIndexDirectories(directory)
+    writeLogBounds(database, readLogBounds(database, savedSegments(indexes)))
+    return rows(await removeRows({ database, rule: LOG_RULE, keep, signal }))
+  }
+  return rows(await removeRows({ database, rule: ruleOf(id), keep, signal }))
+}
+
+async function vacuumStep(job: ApplyStepsJob, run: string): Promise<StepOutcome> {
+  const requireAlone = async () => {
+    await job.lock.stillMine()
+    await requireNoHolder(job.directory, job)
+  }
+  const freedBytes = await vacuum({ ...job, run, requireAlone })
+  return { count: 1, bytes: freedBytes, freedBytes, errors: [], quarantined: false }
+}
+
+function ruleOf(id: string): RowRule {
+  const rule = ROW_RULES.find(({ table }) => table === id)
+  if (rule === undefined) throw new Error(`there is no rule for ${id}`)
+  return rule
+}
+
+/** `20261120T201500Z-7f3k9a`: in the order of time. */
+function runId(now: Date): string {
+  return `${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}-${randomBytes(3).toString('hex')}`
+}

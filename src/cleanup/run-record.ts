@@ -1,0 +1,113 @@
+import { chown, lstat, mkdir, open, readFile, rename } from 'node:fs/promises'
+import path from 'node:path'
+
+import { isErrno } from '../core/errors.js'
+import { DirectoryAccessError, explained, makeOwnFolder, OWN_FOLDER } from '../datadir/own-folder.js'
+import { QuarantineRunError } from './errors.js'
+import type { RemovedThing } from './report.js'
+
+/** `run.json` in the folder of a run: `<quarantine>/<run>/`, beside `indexes/<segment>/` and `rows.sqlite3`. */
+export interface RunRecord {
+  readonly format: 1
+  readonly run: string
+  /** The data directory, as it was called then. */
+  readonly directory: string
+  /** ISO 8601. */
+  readonly created: string
+  readonly state: 'open' | 'done' | 'undone' | 'partly undone'
+  readonly removed: readonly RemovedThing[]
+}
+
+export const RUN_RECORD = 'run.json'
+export const ROWS_FILE = 'rows.sqlite3'
+export const INDEXES_FOLDER = 'indexes'
+
+export function defaultQuarantine(directory: string): string {
+  return path.join(directory, OWN_FOLDER, 'quarantine')
+}
+
+/** Makes the folder of a run, with the owner of the data directory. */
+export async function makeRunFolder(directory: string, quarantine: string, run: string): Promise<string> {
+  if (quarantine === defaultQuarantine(directory)) await makeOwnFolder(directory)
+  await makeFolder(quarantine, directory)
+  const folder = path.join(quarantine, run)
+  await makeFolder(folder, directory)
+  await makeFolder(path.join(folder, INDEXES_FOLDER), directory)
+  return folder
+}
+
+export async function writeRunRecord(folder: string, record: RunRecord): Promise<void> {
+  const file = path.join(folder, RUN_RECORD)
+  try {
+    const handle = await open(`${file}~`, 'w', 0o600)
+    try {
+      await handle.writeFile(`${JSON.stringify(record, null, 2)}\n`)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(`${file}~`, file)
+    await syncFolder(folder)
+  } catch (error) {
+    throw explained(error, `write ${file}`)
+  }
+}
+
+/** Rejects with a {@link QuarantineRunError} when there is none, or it is not one. */
+export async function readRunRecord(folder: string): Promise<RunRecord> {
+  try {
+    const parsed: unknown = JSON.parse(await readFile(path.join(folder, RUN_RECORD), 'utf8'))
+    if (isRunRecord(parsed)) return parsed
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR') && !(error instanceof SyntaxError)) throw error
+  }
+  throw new QuarantineRunError(`${folder} has no readable ${RUN_RECORD}`, {
+    hint: 'see chroma-ops cleanup quarantine list',
+  })
+}
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } catch (error) {
+    // Some network and user-space file systems have no such call.
+    if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'ENOSYS')) throw error
+  } finally {
+    await handle.close()
+  }
+}
+
+/** What root makes in somebody's data directory belongs to them. */
+export async function giveToOwner(file: string, directory: string): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = await lstat(directory)
+  await chown(file, uid, gid)
+}
+
+async function makeFolder(folder: string, directory: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+    await giveToOwner(folder, directory)
+    await syncFolder(path.dirname(folder))
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw explained(error, `make ${folder}`)
+    if (!(await lstat(folder)).isDirectory())
+      throw new DirectoryAccessError(`${folder} is not a directory`, {
+        hint: 'symbolic links are not followed; remove it, or name a folder with --quarantine-dir',
+      })
+  }
+}
+
+function isRunRecord(value: unknown): value is RunRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const fields = new Map<string, unknown>(Object.entries(value))
+  return (
+    fields.get('format') === 1 &&
+    typeof fields.get('run') === 'string' &&
+    typeof fields.get('created') === 'string' &&
+    typeof fields.get('state') === 'string' &&
+    Array.isArray(fields.get('removed'))
+  )
+}
