@@ -54,6 +54,7 @@ export async function inspectLog(
     {
       table: 'embeddings_queue',
       key: 'seq_id',
+      keyType: 'integer',
       columns: `topic, id, ${BYTES} AS bytes, ${POISON} AS poison`,
       where: 'true',
       values: [],

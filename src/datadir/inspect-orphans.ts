@@ -38,7 +38,7 @@ const rules: readonly Rule[] = [
   {
     kind: 'segments',
     table: 'segments',
-    key: 'id',
+    key: 'rowid',
     name: 't.id',
     where: 't.collection IS NULL OR t.collection NOT IN (SELECT id FROM collections)',
     needs: ['collections'],
@@ -46,7 +46,7 @@ const rules: readonly Rule[] = [
   {
     kind: 'collections',
     table: 'collections',
-    key: 'id',
+    key: 'rowid',
     name: 't.name',
     where: 't.database_id NOT IN (SELECT id FROM databases)',
     needs: ['databases'],
@@ -54,7 +54,7 @@ const rules: readonly Rule[] = [
   {
     kind: 'databases',
     table: 'databases',
-    key: 'id',
+    key: 'rowid',
     name: "t.tenant_id || '/' || t.name",
     where: 't.tenant_id NOT IN (SELECT id FROM tenants)',
     needs: ['tenants'],

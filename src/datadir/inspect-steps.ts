@@ -9,7 +9,7 @@ export const STEP_ROWS = 20_000
 /** What is counted: `table AS t`, in the order of an indexed column, where a condition on `t` holds. */
 export interface CountJob {
   readonly table: string
-  /** Indexed, and the same type in all rows. */
+  /** Indexed, and an integer in all rows. */
   readonly key: string
   readonly where: string
 }
@@ -45,7 +45,8 @@ export async function countInSteps(
 
 /**
  * The rows of `SELECT columns FROM table WHERE condition` in the order of `key`, which must be unique among
- * them, and is among the columns under the name `key`. Held locks are short, memory is bounded.
+ * them, and is among the columns under the name `key`: an integer, or the bytes of a text, which need not be UTF-8.
+ * Held locks are short, memory is bounded.
  */
 export async function* rowsInSteps(
   database: Database,
@@ -55,15 +56,18 @@ export async function* rowsInSteps(
     readonly key: string
     readonly where: string
     readonly values: readonly SqlValue[]
+    readonly keyType: 'integer' | 'text'
     readonly after?: SqlValue
   },
   signal?: AbortSignal,
 ): AsyncGenerator<SqlRow> {
+  const [key, bound] =
+    job.keyType === 'text' ? [`CAST(${job.key} AS BLOB)`, 'CAST(? AS TEXT)'] : [job.key, '?']
   let after = job.after ?? null
   for (;;) {
     throwIfAborted(signal)
     const rows: readonly SqlRow[] = database.all(
-      `SELECT ${job.columns}, ${job.key} AS key FROM ${job.table} WHERE (${job.where}) ${after === null ? '' : `AND ${job.key} > ?`} ORDER BY ${job.key} LIMIT ${STEP_ROWS}`,
+      `SELECT ${job.columns}, ${key} AS key FROM ${job.table} WHERE (${job.where}) ${after === null ? '' : `AND ${job.key} > ${bound}`} ORDER BY ${job.key} LIMIT ${STEP_ROWS}`,
       ...job.values,
       ...(after === null ? [] : [after]),
     )

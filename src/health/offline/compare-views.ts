@@ -1,0 +1,91 @@
+import type { ServerOptions } from '../../chroma/transport.js'
+import type { ChromaApi } from '../../chroma/api.js'
+import { displayName } from '../../core/records.js'
+import type { Progress } from '../../core/progress.js'
+import { checkHealth } from '../check-health.js'
+import type { HealthLevel, HealthReport } from '../report.js'
+import type { DirectoryCollection, ViewDifference } from './directory-report.js'
+
+/** What the directory holds, according to its files. */
+export interface OfflineView {
+  readonly tenants: readonly string[]
+  readonly collections: readonly DirectoryCollection[]
+}
+
+export interface ComparedViews {
+  readonly report: HealthReport
+  readonly differences: readonly ViewDifference[]
+}
+
+/**
+ * Asks a server for what the directory holds: every collection, its count, and at level `deep` every vector;
+ * samples at `ready`. What the server finds wrong with a collection is a difference if the files have it whole.
+ */
+export async function compareViews(job: {
+  readonly server: ServerOptions | ChromaApi
+  readonly offline: OfflineView
+  readonly level: HealthLevel
+  /** Records that may be written meanwhile do not count as differences: the directory is in use. */
+  readonly live: boolean
+  readonly progress: Progress
+  readonly signal: AbortSignal | undefined
+}): Promise<ComparedViews> {
+  const { offline, signal } = job
+  const report = await checkHealth({
+    server: job.server,
+    level: job.level,
+    scope: { tenants: offline.tenants, databases: null, selection: { include: [], exclude: [] } },
+    deadlineMs: null,
+    progress: job.progress,
+    ...(signal && { signal }),
+  })
+  if (job.level === 'live' || !report.reachable) return { report, differences: [] }
+  return { report, differences: differencesOf(report, job) }
+}
+
+function differencesOf(
+  report: HealthReport,
+  { offline, live }: Parameters<typeof compareViews>[0],
+): readonly ViewDifference[] {
+  const served = new Map(report.collections.map((collection) => [displayName(collection), collection]))
+  const differences: ViewDifference[] = []
+  for (const collection of offline.collections) {
+    const name = displayName(collection)
+    const other = served.get(name)
+    served.delete(name)
+    const add = (text: string) => differences.push({ collection: name, text })
+    if (other === undefined) {
+      const finding = report.findings.find((candidate) => candidate.collection === name)
+      add(finding === undefined ? 'the server does not have it' : `the server: ${finding.evidence}`)
+      continue
+    }
+    if (other.id !== collection.id) add(`another collection has this name: ${other.id}`)
+    const { records } = collection
+    if (
+      other.records !== null &&
+      records !== null &&
+      other.records !== records &&
+      !(live && isClose(other.records, records))
+    )
+      add(`${other.records} records through the server, ${records} in the directory`)
+    const bad = report.findings.filter(
+      ({ collection: of, severity }) => of === name && severity === 'critical',
+    )
+    if (collection.vectors.lost === 0) for (const { evidence } of bad) add(`the server: ${evidence}`)
+    if (other.vectors.lost > 0 && collection.vectors.lost > 0 && other.vectors.lost > collection.vectors.lost)
+      add(
+        `${other.vectors.lost} vectors lost through the server, ${collection.vectors.lost} in the directory`,
+      )
+  }
+  for (const name of served.keys())
+    differences.push({ collection: name, text: 'only the server has it, not the directory' })
+  return differences
+}
+
+/** What may be written while two views are taken. */
+const CLOSE_RECORDS = 10_000
+const CLOSE_SHARE = 0.05
+
+function isClose(a: number, b: number): boolean {
+  return Math.abs(a - b) <= Math.min(CLOSE_RECORDS, Math.max(a, b) * CLOSE_SHARE + 100)
+}
