@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import path from 'node:path'
-
 import { Command } from 'commander'
 
 import { wholeNumber } from '../config/values.js'
+import { cacheFolder } from './cache-folder.js'
 import { act } from './command.js'
-import type { CommandContext, Launcher } from './context.js'
+import type { Launcher } from './context.js'
 import { parsed, repeated } from './parse.js'
 import { chooseBackup, openOwnRepository } from './repository-command.js'
 
@@ -46,7 +44,7 @@ export function backupDrillCommand(launcher: Launcher): Command {
       allowPartial: flags.allowPartial,
       probes: flags.probes,
       tempDir,
-      cacheDir: (await context.directories.cache()) ?? (await ownCache(context, tempDir)),
+      cacheDir: await cacheFolder(context, tempDir),
       now: host.now,
       progress: output,
       signal,
@@ -54,11 +52,4 @@ export function backupDrillCommand(launcher: Launcher): Command {
     context.finish(report.exitCode)
     output.result({ repository: repository.store.displayUrl, ...report }, describeDrill)
   })
-}
-
-/** Where nothing can be kept, the cache lasts as long as the run. */
-async function ownCache(context: CommandContext, tempDir: string): Promise<string> {
-  const folder = await mkdtemp(path.join(tempDir, 'chroma-ops-cache-'))
-  context.onClose(() => rm(folder, { recursive: true, force: true }))
-  return folder
 }

@@ -12,6 +12,7 @@ import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { pairsOf, repeated } from './parse.js'
 import { chooseBackup, openOwnRepository } from './repository-command.js'
+import { targetDirectory } from './target.js'
 
 interface Flags {
   readonly series?: string
@@ -25,6 +26,7 @@ interface Flags {
   readonly allowPartial?: boolean
   readonly includeErased?: boolean
   readonly compare: boolean
+  readonly serverStopped?: boolean
   readonly inPlace?: boolean
   readonly dryRun?: boolean
 }
@@ -33,7 +35,7 @@ const MODES: readonly RestoreMode[] = ['create', 'replace', 'missing', 'overwrit
 
 export function restoreCommand(launcher: Launcher): Command {
   const command = new Command('restore')
-    .description('bring a backup back to a server, compared record by record')
+    .description('bring a backup back to a server, compared record by record, or into a data directory')
     .argument('<backup>', 'an id or its beginning, latest, latest~1, or a time')
     .option('--series <name>', 'choose among the backups of a series')
     .addOption(repeated('--collection <pattern>', 'only these: [[tenant/]database/]name with * and ?'))
@@ -49,10 +51,11 @@ export function restoreCommand(launcher: Launcher): Command {
         .choices(MODES)
         .default('create'),
     )
-    .option('--drop-old', 'with --mode replace: delete the replaced collection')
+    .option('--drop-old', 'with --mode replace: delete what was replaced')
     .option('--allow-partial', 'restore what there is of a partial backup')
     .option('--include-erased', 'bring back records that were erased since the backup')
     .option('--no-compare', 'give the collections their names without comparing them with the backup')
+    .option('--server-stopped', 'with --path: no server works on the directory, where that cannot be seen')
     .option('--in-place', 'allow a destination that was not named on the command line')
     .option('--dry-run', 'tell what would be restored')
   return act(command, launcher, async (context, selector = '') => {
@@ -64,12 +67,17 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
   if (flags.dropOld === true && flags.mode !== 'replace') {
     throw new UsageError('--drop-old goes with --mode replace only')
   }
-  if (flags.dryRun !== true) {
-    context.changes('restore')
-    refuseUnnamedDestination(context.settings, flags)
-  }
+  if (flags.dryRun !== true) context.changes('restore')
   const { output, signal, host } = context
   const rename = pairsOf('--rename', flags.rename ?? [])
+  const directory = targetDirectory(context)
+  if (directory !== null) {
+    const { restoreIntoDirectory } = await import('./restore-directory.js')
+    await restoreIntoDirectory(context, selector, { ...flags, rename }, directory)
+    return
+  }
+  if (flags.serverStopped === true) throw new UsageError('--server-stopped goes with --path only')
+  if (flags.dryRun !== true) refuseUnnamedDestination(context.settings, flags)
   const repository = await openOwnRepository(context)
   const [{ planRestore, restoreBackup }, texts] = await Promise.all([
     import('../backup/restore-backup.js'),
