@@ -1,11 +1,9 @@
 import type { Metadata } from '../core/metadata.js'
+import { SHADOW_KEY } from '../core/shadow-key.js'
 
-/**
- * Metadata key of a collection that chroma-ops is still building. Its value names the run. Such a
- * collection is not the user's: it is left out of listings, backups and counts.
- */
-export const SHADOW_KEY = 'chroma-ops:shadow'
+export { SHADOW_KEY } from '../core/shadow-key.js'
 
+/** Whether a collection is one that chroma-ops is still building. */
 export function isShadow({ metadata }: { readonly metadata: Metadata | null }): boolean {
   return metadata?.has(SHADOW_KEY) ?? false
 }
