@@ -81,7 +81,7 @@ async function writeAll(work: WriteCollectionsJob) {
   const { job, collections } = work
   const total = collections.length
   if (total < 2) return writeCollections(work)
-  const overall = { task: 'all collections', phase: 'read', unit: 'collections', total } as const
+  const overall = { task: 'all', phase: 'read', unit: 'collections', total } as const
   return withOverallProgress(job.progress, overall, (progress) =>
     writeCollections({ ...work, job: { ...job, progress } }),
   )

@@ -119,11 +119,7 @@ async function withOverall<T>(
   const there = items.filter(({ target }) => survey.find(target) !== undefined)
   if (there.length < 2) return work(progress)
   const total = there.reduce((sum, { records }) => sum + records, 0)
-  return withOverallProgress(
-    progress,
-    { task: 'all collections', phase: 'compare', unit: 'records', total },
-    work,
-  )
+  return withOverallProgress(progress, { task: 'all', phase: 'compare', unit: 'records', total }, work)
 }
 
 async function compareOne(

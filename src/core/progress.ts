@@ -10,7 +10,7 @@ export interface Progress {
 }
 
 export interface ProgressEvent {
-  /** Identifies the line: a collection's display name, `verify`, or `all collections`. */
+  /** Identifies the line: a collection's display name, `verify`, or `all` for all of them. */
   readonly task: string
   readonly phase: 'list' | 'read' | 'write' | 'compare' | 'verify' | 'wait'
   readonly done: number

@@ -86,11 +86,7 @@ async function withOverall<T>(
   const written = planned.filter(({ action }) => action !== 'already-restored')
   if (written.length < 2) return work(progress)
   const total = written.reduce((sum, { item }) => sum + item.records, 0)
-  return withOverallProgress(
-    progress,
-    { task: 'all collections', phase: 'write', unit: 'records', total },
-    work,
-  )
+  return withOverallProgress(progress, { task: 'all', phase: 'write', unit: 'records', total }, work)
 }
 
 /** At 3 a.m. nobody should have to guess what a restore that failed has left. */

@@ -84,7 +84,7 @@ test('several collections have a line for all of them, beside their own', async 
   const endOf = async (phase: string, count: number, work: (progress: Progress) => Promise<unknown>) => {
     const events: ProgressEvent[] = []
     await work({ update: (event) => events.push(event), warn: () => {} })
-    const overall = events.filter(({ task }) => task === 'all collections')
+    const overall = events.filter(({ task }) => task === 'all')
     expect(events[0]).toBe(overall[0])
     expect(overall.at(-1)).toMatchObject({ phase, done: count, total: count, state: 'done' })
     expect(events.map(({ task }) => task).join()).toContain('/docs')

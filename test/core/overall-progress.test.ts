@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals'
 import { withOverallProgress } from '../../src/core/overall-progress.js'
 import type { Progress, ProgressEvent } from '../../src/core/progress.js'
 
-const overall = { task: 'all collections', phase: 'write', unit: 'records', total: 30 } as const
+const overall = { task: 'all', phase: 'write', unit: 'records', total: 30 } as const
 const write = (task: string, done: number, state?: 'done' | 'failed'): ProgressEvent => ({
   task,
   phase: 'write',
