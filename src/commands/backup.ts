@@ -4,6 +4,7 @@ import { backupCreateCommand } from './backup-create.js'
 import { backupDrillCommand } from './backup-drill.js'
 import { backupFindCommand } from './backup-find.js'
 import { backupListCommand } from './backup-list.js'
+import { backupServeCommand } from './backup-serve.js'
 import { backupShowCommand } from './backup-show.js'
 import { backupVerifyCommand } from './backup-verify.js'
 import { addDefault } from './command.js'
@@ -19,5 +20,6 @@ export function backupCommand(launcher: Launcher): Command {
     .addCommand(backupShowCommand(launcher))
     .addCommand(backupVerifyCommand(launcher))
     .addCommand(backupDrillCommand(launcher))
+    .addCommand(backupServeCommand(launcher))
     .addCommand(backupFindCommand(launcher))
 }
