@@ -21,6 +21,7 @@ export {
   RepositoryUnsupportedError,
   SeriesAmbiguousError,
 } from './backup/errors.js'
+export { Erasures, recordErasure, type ErasedCollection, type ErasureJob } from './backup/erasures.js'
 export {
   findRecords,
   type BackupHolding,
@@ -140,6 +141,14 @@ export {
   type RetryPolicy,
   type RetryStats,
 } from './core/retry.js'
+export {
+  eraseFromDirectory,
+  planDirectoryErasure,
+  type DirectoryErasure,
+  type DirectoryHolding,
+  type EraseDirectoryJob,
+} from './datadir/erase-directory.js'
+export type { ErasureProof, Residue } from './datadir/erase-proof.js'
 export { DatabaseManager, type ManagerOptions } from './database-manager.js'
 export { checkHealth, type HealthJob } from './health/check-health.js'
 export { renderNagios, type NagiosResult } from './health/render-nagios.js'
@@ -189,6 +198,7 @@ export { RetryingStore, type StoreRetries } from './storage/retrying-store.js'
 export type { S3Credentials, S3Options } from './storage/s3-client.js'
 export type { ProxyChoice, StoreProxy } from './storage/tunnel-agent.js'
 export { compareCollection, type CompareJob } from './transfer/compare.js'
+export { eraseFromServer, type ServerHolding } from './transfer/erase-from-server.js'
 export type { Comparison, Difference, Tolerated } from './transfer/comparison.js'
 export { RestoreDiffersError, SwapInterruptedError, TargetExistsError } from './transfer/errors.js'
 export type { ProbeFigures } from './transfer/probe-queries.js'

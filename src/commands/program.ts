@@ -1,10 +1,12 @@
 import { Command, Help } from 'commander'
 
 import { backupCommand } from './backup.js'
+import { cleanupCommand } from './cleanup.js'
 import { defaultOf } from './command.js'
 import { completionCommand } from './completion.js'
 import { configCommand } from './config.js'
 import type { Launcher } from './context.js'
+import { eraseCommand } from './erase.js'
 import { explainCommand } from './explain.js'
 import { healthCommand } from './health.js'
 import { repoCommand } from './repo.js'
@@ -38,8 +40,10 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
   addSharedFlags(root)
   for (const command of [
     healthCommand(launcher),
+    cleanupCommand(launcher),
     backupCommand(launcher),
     restoreCommand(launcher),
+    eraseCommand(launcher),
     repoCommand(launcher),
     configCommand(launcher),
     explainCommand(launcher),

@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import { describe, expect, test } from '@jest/globals'
+
+import { parseIndexPickle } from '../../src/datadir/pickle.js'
+import { encodeIndexPickle } from '../../src/datadir/write-index-pickle.js'
+
+const ids = new Map([
+  ['a', 1],
+  ['ключ\n', 2],
+  ['', 3],
+  ['big', 2 ** 40],
+])
+
+describe('encodeIndexPickle', () => {
+  test('is read back as it was', () => {
+    const bytes = Buffer.concat([...encodeIndexPickle({ idToLabel: ids, totalElementsAdded: 70_000 })])
+    const { idToLabel, totalElementsAdded, dimensionality } = parseIndexPickle(bytes)
+    expect([...idToLabel]).toEqual([...ids])
+    expect([totalElementsAdded, dimensionality]).toEqual([70_000, null])
+  })
+
+  test('an index without records is one too, and a large one comes in pieces', () => {
+    const none = Buffer.concat([...encodeIndexPickle({ idToLabel: new Map(), totalElementsAdded: 5 })])
+    expect(parseIndexPickle(none).idToLabel.size).toBe(0)
+    const many = new Map(Array.from({ length: 60_000 }, (_, row) => [`record-${row}`, row + 1] as const))
+    const pieces = [...encodeIndexPickle({ idToLabel: many, totalElementsAdded: 60_000 })]
+    expect(pieces.length).toBeGreaterThan(2)
+    expect(parseIndexPickle(Buffer.concat(pieces)).idToLabel.size).toBe(60_000)
+  })
+
+  const python = hasPython() ? test : test.skip
+  python('Python reads it', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-pickle-'))
+    try {
+      const file = path.join(folder, 'pickle')
+      await writeFile(file, Buffer.concat([...encodeIndexPickle({ idToLabel: ids, totalElementsAdded: 9 })]))
+      const script = 'import json,pickle,sys; print(json.dumps(pickle.load(open(sys.argv[1], "rb"))))'
+      const found: unknown = JSON.parse(execFileSync('python3', ['-c', script, file], { encoding: 'utf8' }))
+      expect(found).toEqual({
+        dimensionality: null,
+        total_elements_added: 9,
+        max_seq_id: null,
+        id_to_label: Object.fromEntries(ids),
+        label_to_id: Object.fromEntries([...ids].map(([id, label]) => [label, id])),
+        id_to_seq_id: {},
+      })
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+})
+
+function hasPython(): boolean {
+  try {
+    execFileSync('python3', ['-c', 'pass'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
