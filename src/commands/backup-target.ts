@@ -1,9 +1,8 @@
 import type { BackupScope, BackupTarget } from '../backup/manifest.js'
 import { checkSeries, seriesOfUrl } from '../backup/series.js'
 import { catalogue } from '../config/catalogue.js'
-import { UsageError } from '../core/errors.js'
-import type { RecordSource } from '../core/records.js'
-import type { CommandContext } from './context.js'
+import type { CollectionName, RecordSource } from '../core/records.js'
+import type { CommandContext, Scope } from './context.js'
 import { targetDirectory } from './target.js'
 
 /** Records to back up, and what the manifest says of where they are from. */
@@ -50,6 +49,35 @@ async function openServerSource(context: CommandContext): Promise<OpenedSource> 
   }
 }
 
+/** A directory that a server works on is read from a private copy: its records would change under the reader. */
 async function openDirectorySource(context: CommandContext, directory: string): Promise<OpenedSource> {
-  throw new UsageError(`records of ${directory} cannot be read by ${context.host.version}`)
+  const { output, signal } = context
+  const { openRecordsOf } = await import('../datadir/private-records.js')
+  const records = await openRecordsOf({
+    directory,
+    tempDir: await context.tempDir(),
+    progress: output,
+    signal,
+  })
+  context.onClose(() => records.close())
+  const { tenants, databases } = await context.scope()
+  const { releases, sysdb, metadb, embeddingsQueue } = records.fingerprint
+  return {
+    source: withinScope(records.source, { tenants, databases }),
+    target: { url: directory, fingerprint: { releases, sysdb, metadb, embeddingsQueue } },
+    scope: { tenants, databases: databases ?? null },
+    directory,
+  }
+}
+
+/** As a server's records are read: of these tenants and databases only. */
+function withinScope(source: RecordSource, scope: Scope): RecordSource {
+  const isWithin = ({ tenant, database }: CollectionName) =>
+    scope.tenants.includes(tenant) && (scope.databases?.includes(database) ?? true)
+  return {
+    displayUrl: source.displayUrl,
+    listCollections: async (signal) => (await source.listCollections(signal)).filter(isWithin),
+    openCollection: (definition, signal) => source.openCollection(definition, signal),
+    close: () => source.close(),
+  }
 }

@@ -1,6 +1,7 @@
-import type { CollectionDefinition } from '../core/records.js'
+import { displayName, type CollectionDefinition } from '../core/records.js'
 import { throwIfAborted } from '../core/errors.js'
 import { openDataDirectory, type DataDirectory } from './data-directory.js'
+import { inspectCollection } from './inspect-collection.js'
 import { checkIntegrity } from './inspect-pages.js'
 import type { MigrationFingerprint } from './migrations.js'
 
@@ -44,7 +45,7 @@ export async function proveDirectory(job: {
     const collections: ProvenCollection[] = []
     for (const definition of opened.collections()) {
       throwIfAborted(signal)
-      collections.push(proveCollection(opened, definition))
+      collections.push(await proveCollection(opened, definition, signal))
     }
     return { fingerprint, tenants, collections, problems }
   } finally {
@@ -52,16 +53,25 @@ export async function proveDirectory(job: {
   }
 }
 
-function proveCollection(
-  { database, segments }: DataDirectory,
+async function proveCollection(
+  directory: DataDirectory,
   definition: CollectionDefinition,
-): ProvenCollection {
-  const metadata = segments.find(
-    ({ collectionId, scope }) => collectionId === definition.id && scope === 'METADATA',
-  )
-  const counted = database.get(
-    'SELECT count(*) AS n FROM embeddings WHERE segment_id = ?',
-    metadata?.id ?? '',
-  )
-  return { definition, records: Number(counted?.['n'] ?? 0), missingVectors: 0, problem: null }
+  signal: AbortSignal | undefined,
+): Promise<ProvenCollection> {
+  const facts = await inspectCollection({ directory, definition, thorough: false, live: false, signal })
+  if (facts === null) throw new Error('a directory that nobody works on has changed')
+  const { index, records, compared, missingSegments } = facts
+  const problems = [
+    ...missingSegments.map((scope) => `it has no ${scope} segment`),
+    ...index.problems.filter(({ kind }) => kind !== 'links bloated').map(({ text }) => text),
+    ...(records.lost > 0 ? [`${records.lost} records have no vector`] : []),
+    ...(records.surplus > 0 ? [`${records.surplus} vectors have no record`] : []),
+    ...(records.blocked === null ? [] : [`the log cannot be applied: ${records.blocked.why}`]),
+  ]
+  return {
+    definition,
+    records: records.records,
+    missingVectors: compared ? records.lost : records.records,
+    problem: problems.length === 0 ? null : `${displayName(definition)}: ${problems.join('; ')}`,
+  }
 }

@@ -41,6 +41,8 @@ export interface SnapshotFile {
   /** Relative, with `/`. */
   readonly path: string
   readonly source: string
+  /** `source` is in the staging folder, where nobody changes it. */
+  readonly staged: boolean
   readonly size: number
   readonly allocated: number
   readonly mode: number
@@ -174,7 +176,7 @@ class TakenFiles {
 
   /** A copy that nobody changes, of a file that was like this. */
   async takeCopy(scanned: ScannedFile, source: string): Promise<void> {
-    const file = { ...snapshotFile(scanned), source }
+    const file = { ...snapshotFile(scanned), source, staged: true }
     await this.#job.take(file.path, file)
     this.#taken.set(file.path, { scanned, file })
   }
@@ -187,8 +189,7 @@ class TakenFiles {
   async changed(): Promise<readonly string[]> {
     const now = new Map((await scanDirectory(this.#job.directory)).files.map((file) => [file.path, file]))
     return [...this.#taken.values()].flatMap(({ scanned, file }) => {
-      const isCopy = file.source.startsWith(this.#job.staging)
-      return isCopy || isSameFile(scanned, now.get(file.path)) ? [] : [file.path]
+      return file.staged || isSameFile(scanned, now.get(file.path)) ? [] : [file.path]
     })
   }
 
@@ -200,7 +201,8 @@ class TakenFiles {
   async #takeInPlace(scanned: ScannedFile): Promise<void> {
     throwIfAborted(this.#job.signal)
     const began = BigInt(Date.now()) * 1_000_000n
-    const file = { ...snapshotFile(scanned), source: path.join(this.#job.directory, scanned.path) }
+    const source = path.join(this.#job.directory, scanned.path)
+    const file = { ...snapshotFile(scanned), source, staged: false }
     try {
       await this.#job.take(file.path, file)
     } catch (error) {
@@ -224,6 +226,6 @@ function snapshotFile({
   allocated,
   mode,
   mtimeNs,
-}: ScannedFile): Omit<SnapshotFile, 'source'> {
+}: ScannedFile): Omit<SnapshotFile, 'source' | 'staged'> {
   return { path: name, size, allocated, mode, mtimeMs: Number(mtimeNs / 1_000_000n) }
 }
