@@ -66,7 +66,7 @@ function milliseconds(value: number | null): string {
   return value === null ? '-' : duration(value)
 }
 
-function findingText(finding: HealthFinding, style: Style): string[] {
+export function findingText(finding: HealthFinding, style: Style): string[] {
   const { id, severity, collection, evidence, consequence, advice, command } = finding
   const paint = { critical: style.bad, warning: style.warning, info: style.dim }[severity]
   return [
@@ -77,6 +77,6 @@ function findingText(finding: HealthFinding, style: Style): string[] {
   ]
 }
 
-function statusText(status: HealthStatus, style: Style): string {
+export function statusText(status: HealthStatus, style: Style): string {
   return { ok: style.good, degraded: style.warning, critical: style.bad }[status](status)
 }

@@ -2,16 +2,18 @@ import { Command, Option } from 'commander'
 
 import type { Settings } from '../config/settings.js'
 import { durationOf } from '../config/values.js'
-import { sleep } from '../core/abort.js'
-import { parseCollectionPattern } from '../core/collection-pattern.js'
-import { UsageError } from '../core/errors.js'
-import type { ExitCode } from '../core/exit-code.js'
+import { parseCollectionPattern, type CollectionSelection } from '../core/collection-pattern.js'
+import { asError, OpsError, throwIfAborted, UsageError } from '../core/errors.js'
 import { instant } from '../output/format.js'
 import type { HealthJob } from '../health/check-health.js'
-import type { HealthLevel, HealthReport } from '../health/report.js'
+import type { DirectoryReport } from '../health/offline/directory-report.js'
+import type { NagiosResult } from '../health/render-nagios.js'
+import type { HealthLevel, HealthReport, HealthStatus } from '../health/report.js'
+import type { Describe } from '../output/output.js'
 import { act } from './command.js'
 import { completeCommand } from './complete-commands.js'
 import type { CommandContext, Launcher } from './context.js'
+import { directoryHealthJob, healthDirectory } from './health-directory.js'
 import { parsed, repeated } from './parse.js'
 
 interface Flags {
@@ -22,11 +24,12 @@ interface Flags {
   readonly deadline?: number
   readonly watch?: boolean
   readonly interval: number
+  readonly upgradeTo?: string
 }
 
 export function healthCommand(launcher: Launcher): Command {
   const command = new Command('health')
-    .description('tell whether a server and its data are well; reads, never repairs')
+    .description('tell whether a server or a data directory is well; reads, never repairs')
     .addOption(
       new Option('--level <level>', 'live: it answers; ready: samples of the data; deep: every vector')
         .choices(['live', 'ready', 'deep'])
@@ -40,6 +43,7 @@ export function healthCommand(launcher: Launcher): Command {
     .addOption(repeated('--collection <pattern>', 'only these: [[tenant/]database/]name with * and ?'))
     .addOption(repeated('--exclude <pattern>', 'all but these'))
     .addOption(parsed('--deadline <duration>', 'for the whole check (default: 5s; deep: none)', durationOf))
+    .option('--upgrade-to <version>', 'with --path: what changing to this version of Chroma would mean')
     .option('--watch', 'check again and again until it is stopped')
     .addOption(
       parsed('--interval <duration>', 'with --watch: pause between checks', durationOf).default(
@@ -53,8 +57,8 @@ export function healthCommand(launcher: Launcher): Command {
 }
 
 async function health(context: CommandContext, flags: Flags): Promise<void> {
-  const { output, signal, host } = context
-  const { format, watch = false, interval } = flags
+  const { output, signal } = context
+  const { format, watch = false } = flags
   if (output.json && format !== 'text' && format !== 'json') {
     throw new UsageError(`--json and --format ${format} exclude each other`)
   }
@@ -63,20 +67,100 @@ async function health(context: CommandContext, flags: Flags): Promise<void> {
       hint: 'use --format text or prometheus, or run health at intervals',
     })
   }
-  const [{ checkHealth }, { describeHealth }] = await Promise.all([
-    import('../health/check-health.js'),
-    import('./describe-health.js'),
-  ])
-  const job = await healthJob(context, flags)
-  for (;;) {
-    const report = withCompleteCommands(await checkHealth(job), context.settings)
-    if (format === 'prometheus' || format === 'nagios') await printFor(format, context, report)
-    else output.result(report, describeHealth)
-    if (format !== 'nagios') context.finish(await exitCodeFor(report))
-    if (!watch || output.readerLeft) return
-    await sleep(interval, signal)
-    output.note(`\n${instant(host.now())}`)
+  const directory = healthDirectory(context)
+  if (directory === null && flags.upgradeTo !== undefined) {
+    throw new UsageError('--upgrade-to is about a data directory', { hint: 'name it with --path' })
   }
+  if (directory === null) await run(context, flags, await serverCheck(context, flags))
+  else await run(context, flags, await directoryCheck(context, flags, directory))
+  if (watch && !output.readerLeft) throwIfAborted(signal)
+}
+
+/** What is checked, and how its reports are shown. */
+interface Check<R> {
+  readonly check: (signal: AbortSignal) => Promise<R>
+  readonly describe: Describe<R>
+  readonly prometheus: (report: R) => string
+  readonly nagios: (report: R) => NagiosResult
+}
+
+async function serverCheck(context: CommandContext, flags: Flags): Promise<Check<HealthReport>> {
+  const [{ checkHealth }, { describeHealth }, { renderPrometheus }, { renderNagios }, job] =
+    await Promise.all([
+      import('../health/check-health.js'),
+      import('./describe-health.js'),
+      import('../health/render-prometheus.js'),
+      import('../health/render-nagios.js'),
+      healthJob(context, flags),
+    ])
+  return {
+    check: async (signal) => withCompleteCommands(await checkHealth({ ...job, signal }), context.settings),
+    describe: describeHealth,
+    prometheus: renderPrometheus,
+    nagios: renderNagios,
+  }
+}
+
+async function directoryCheck(
+  context: CommandContext,
+  flags: Flags,
+  directory: string,
+): Promise<Check<DirectoryReport>> {
+  if (flags.deadline !== undefined)
+    throw new UsageError('--deadline is for servers; use --timeout with --path')
+  const { level, upgradeTo } = flags
+  const [{ checkDirectory }, { describeDirectoryHealth }, render, job] = await Promise.all([
+    import('../health/offline/check-directory.js'),
+    import('./describe-directory-health.js'),
+    import('../health/offline/render-directory.js'),
+    directoryHealthJob(context, { directory, level, selection: selectionOf(flags), upgradeTo }),
+  ])
+  return {
+    check: async (signal) => withCompleteCommands(await checkDirectory({ ...job, signal }), context.settings),
+    describe: describeDirectoryHealth,
+    prometheus: render.renderDirectoryPrometheus,
+    nagios: render.renderDirectoryNagios,
+  }
+}
+
+async function run<R extends { readonly status: HealthStatus }>(
+  context: CommandContext,
+  { format, watch = false, interval }: Flags,
+  { check, describe, prometheus, nagios }: Check<R>,
+): Promise<void> {
+  const { output, signal, host } = context
+  const { healthExitCode } = await import('../health/report.js')
+  const show = (report: R) => {
+    if (format === 'nagios') {
+      const { text, exitCode } = nagios(report)
+      context.finish(exitCode)
+      output.result(report, () => text.trimEnd())
+      return
+    }
+    output.result(report, format === 'prometheus' ? () => prometheus(report).trimEnd() : describe)
+    context.finish(healthExitCode(report))
+  }
+  if (!watch) {
+    show(await check(signal))
+    return
+  }
+  const { HealthMonitor } = await import('../health/monitor.js')
+  const left = new AbortController()
+  const monitor = new HealthMonitor<R>({ check, intervalMs: interval })
+  let shown = 0
+  monitor.on('report', (report) => {
+    if (shown++ > 0) output.note(`\n${instant(host.now())}`)
+    show(report)
+    if (output.readerLeft) left.abort()
+  })
+  monitor.on('failed', (error) => {
+    const code = error instanceof OpsError ? error.code : 'CHECK_FAILED'
+    output.warn({ code, message: asError(error).message })
+  })
+  monitor.on('changed', ({ from, to }) => {
+    if (from !== 'starting') output.note(`${from} -> ${to}`)
+  })
+  await monitor.run(AbortSignal.any([signal, left.signal]))
 }
 
 async function healthJob(context: CommandContext, flags: Flags): Promise<HealthJob> {
@@ -84,14 +168,7 @@ async function healthJob(context: CommandContext, flags: Flags): Promise<HealthJ
   return {
     server: await context.serverOptions(),
     level: flags.level,
-    scope: {
-      tenants,
-      databases,
-      selection: {
-        include: (flags.collection ?? []).map(parseCollectionPattern),
-        exclude: (flags.exclude ?? []).map(parseCollectionPattern),
-      },
-    },
+    scope: { tenants, databases, selection: selectionOf(flags) },
     ...(flags.deadline !== undefined && { deadlineMs: flags.deadline }),
     progress: context.output,
     signal: context.signal,
@@ -99,7 +176,7 @@ async function healthJob(context: CommandContext, flags: Flags): Promise<HealthJ
 }
 
 /** The checks know neither the repository nor the credentials of the command line. */
-function withCompleteCommands(report: HealthReport, settings: Settings): HealthReport {
+function withCompleteCommands<R extends Pick<HealthReport, 'findings'>>(report: R, settings: Settings): R {
   const findings = report.findings.map((finding) => ({
     ...finding,
     command: finding.command === null ? null : completeCommand(finding.command, settings),
@@ -107,23 +184,6 @@ function withCompleteCommands(report: HealthReport, settings: Settings): HealthR
   return { ...report, findings }
 }
 
-async function printFor(
-  format: 'prometheus' | 'nagios',
-  context: CommandContext,
-  report: HealthReport,
-): Promise<void> {
-  if (format === 'prometheus') {
-    const { renderPrometheus } = await import('../health/render-prometheus.js')
-    context.output.result(report, (result) => renderPrometheus(result).trimEnd())
-    return
-  }
-  const { renderNagios } = await import('../health/render-nagios.js')
-  const { text, exitCode } = renderNagios(report)
-  context.finish(exitCode)
-  context.output.result(report, () => text.trimEnd())
-}
-
-async function exitCodeFor(report: HealthReport): Promise<ExitCode> {
-  const { healthExitCode } = await import('../health/report.js')
-  return healthExitCode(report)
+function selectionOf({ collection = [], exclude = [] }: Flags): CollectionSelection {
+  return { include: collection.map(parseCollectionPattern), exclude: exclude.map(parseCollectionPattern) }
 }

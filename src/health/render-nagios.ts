@@ -8,12 +8,34 @@ export interface NagiosResult {
 }
 
 export function renderNagios(report: HealthReport): NagiosResult {
-  const { word, exitCode } = STATES[report.status]
-  const findings = report.findings.map(
+  const { url, level, collections } = report
+  const whole = `${url} has ${collections.length} collections with ${totalRecords(collections)} records`
+  return renderNagiosOf({
+    report,
+    subject: url,
+    summary: level === 'live' ? `${url} answers` : whole,
+    performance: performanceData(report),
+  })
+}
+
+/** For any report with findings; `summary` is told when there is nothing worse. */
+export function renderNagiosOf(job: {
+  readonly report: Pick<HealthReport, 'status' | 'findings'>
+  /** What a finding that names no collection is about. */
+  readonly subject: string
+  readonly summary: string
+  readonly performance: readonly string[]
+}): NagiosResult {
+  const { word, exitCode } = STATES[job.report.status]
+  const findings = job.report.findings.map(
     ({ severity, id, collection, evidence, advice }) =>
       `${severity} ${id}${collection === null ? '' : ` ${collection}`}: ${evidence}. ${advice}`,
   )
-  const first = `CHROMA ${word} - ${plain(summary(report))} | ${performanceData(report).join(' ')}`
+  const [worst, ...others] = job.report.findings.filter(({ severity }) => severity !== 'info')
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+  const summary =
+    worst === undefined ? job.summary : `${worst.collection ?? job.subject}: ${worst.evidence}${more}`
+  const first = `CHROMA ${word} - ${plain(summary)} | ${job.performance.join(' ')}`
   return { text: [first, ...findings.map(plain)].join('\n') + '\n', exitCode }
 }
 
@@ -22,16 +44,6 @@ const STATES = {
   degraded: { word: 'WARNING', exitCode: 1 },
   critical: { word: 'CRITICAL', exitCode: 2 },
 } as const
-
-function summary({ url, level, collections, findings }: HealthReport): string {
-  const [worst, ...others] = findings.filter(({ severity }) => severity !== 'info')
-  if (worst !== undefined) {
-    const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-    return `${worst.collection ?? url}: ${worst.evidence}${more}`
-  }
-  if (level === 'live') return `${url} answers`
-  return `${url} has ${collections.length} collections with ${totalRecords(collections)} records`
-}
 
 /** `label=value[unit];warn;crit`: above the thresholds is bad. */
 function performanceData(report: HealthReport): string[] {

@@ -81,7 +81,7 @@ function healthOf(
     status: statusOf(observations.map((observation) => directoryFinding(directory, observation))),
     records: records.records,
     vectors: {
-      saved: index.labels.live,
+      saved: index.idToLabel.size,
       inLog: records.vectorsInLog,
       lost: records.lost,
       lostIds: records.lostIds,
