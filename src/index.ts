@@ -110,6 +110,31 @@ export {
   type TlsOptions,
   type TransportStats,
 } from './chroma/transport.js'
+export { applyCleanup, planOf as planCleanup, type ApplyJob, type CleanupJob } from './cleanup/apply.js'
+export {
+  emptyQuarantine,
+  listQuarantine,
+  type EmptiedQuarantine,
+  type EmptyJob,
+  type QuarantinedRun,
+} from './cleanup/quarantine.js'
+export {
+  CLEANUP_TARGETS,
+  type CleanupFailure,
+  type CleanupNotice,
+  type CleanupPlan,
+  type CleanupResult,
+  type CleanupStep,
+  type CleanupTarget,
+  type RemovedThing,
+} from './cleanup/report.js'
+export { defaultQuarantine } from './cleanup/run-record.js'
+export { cleanRuns, type RunsJob } from './cleanup/runs/clean-runs.js'
+export { deadFiles, type DeadFilesJob } from './cleanup/runs/dead-files.js'
+export { deadSessions } from './cleanup/runs/dead-sessions.js'
+export { deadShadows, type DeadShadowsJob } from './cleanup/runs/dead-shadows.js'
+export type { Leftover, LeftoverPlace, RunsResult } from './cleanup/runs/leftover.js'
+export { undoCleanup, type UndoJob, type UndoResult } from './cleanup/undo.js'
 export {
   parseCollectionPattern,
   type CollectionPattern,
@@ -141,6 +166,14 @@ export {
   type RetryPolicy,
   type RetryStats,
 } from './core/retry.js'
+export {
+  DirectoryHeldError,
+  findHolder,
+  HolderUnknownError,
+  requireNoHolder,
+  type Holder,
+} from './datadir/holder.js'
+export { DirectoryLockedError, withDirectoryLock, type LockJob } from './datadir/directory-lock.js'
 export {
   eraseFromDirectory,
   planDirectoryErasure,

@@ -2,6 +2,8 @@ import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { GuardError, isErrno } from '../core/errors.js'
+import { pendingSwap } from '../datadir/directory-swap.js'
+import { SwapUndecidedError } from '../datadir/swap-journal.js'
 import { withDirectoryLock } from '../datadir/directory-lock.js'
 import { requireNoHolder } from '../datadir/holder.js'
 import { applySteps, type Outcome } from './apply-steps.js'
@@ -28,8 +30,11 @@ export interface ApplyJob extends CleanupJob {
   readonly serverStopped: boolean
   /** Go on although no collection is alive, so that everything is an orphan. */
   readonly allowEmpty: boolean
-  /** Rejects unless a verified backup holds this directory's data; asked when there is no quarantine. */
-  readonly requireBackup: () => Promise<void>
+  /**
+   * Rejects unless a verified backup holds the data of these collections, all that are alive; asked when there
+   * is no quarantine.
+   */
+  readonly requireBackup: (collectionIds: readonly string[]) => Promise<void>
 }
 
 /** What a cleanup would do. Changes nothing. */
@@ -48,6 +53,7 @@ export async function applyCleanup(given: ApplyJob): Promise<CleanupResult> {
   const directory = await realpath(given.directory)
   const job = { ...given, directory }
   return withDirectoryLock(directory, { purpose: 'cleanup', signal: job.signal }, async (lock) => {
+    await requireNoSwap(directory)
     await finishOverwriting(path.join(directory, DATABASE_FILE))
     const facts = await surveyDirectory(job)
     const plan = planCleanup(await planJob(job, directory), facts)
@@ -64,6 +70,13 @@ export async function applyCleanup(given: ApplyJob): Promise<CleanupResult> {
 }
 
 const NOTHING: Outcome = { run: null, removed: [], freedBytes: 0, quarantinedBytes: 0, errors: [] }
+
+async function requireNoSwap(directory: string): Promise<void> {
+  if ((await pendingSwap(directory)) === null) return
+  throw new SwapUndecidedError(`a restore into ${directory} was interrupted`, {
+    hint: 'run the same restore again: it finishes or takes back what it began',
+  })
+}
 
 /** Whether moving between two folders is a rename. The quarantine may not be there yet. */
 async function isSameSpace(directory: string, quarantine: string): Promise<boolean> {
@@ -85,11 +98,11 @@ async function planJob(job: CleanupJob, directory: string) {
 async function requireAllowed(job: ApplyJob, facts: CleanupFacts, { steps }: CleanupPlan): Promise<void> {
   if (steps.some(({ needsServerStopped }) => needsServerStopped)) await requireNoHolder(job.directory, job)
   const removes = facts.orphanDirectories.length + facts.orphanRows.length > 0
-  if (removes && facts.liveCollections === 0 && !job.allowEmpty)
+  if (removes && facts.liveCollections.length === 0 && !job.allowEmpty)
     throw new GuardError(
       'NOTHING_ALIVE',
       `${job.directory} has no collection at all, so everything in it counts as left over`,
       { hint: 'if that is right, say so with --allow-empty; if not, the database may be the wrong one' },
     )
-  if (steps.length > 0 && job.quarantine === null) await job.requireBackup()
+  if (steps.length > 0 && job.quarantine === null) await job.requireBackup(facts.liveCollections)
 }

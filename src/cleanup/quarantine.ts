@@ -4,10 +4,11 @@ import path from 'node:path'
 import { isErrno, throwIfAborted } from '../core/errors.js'
 import { withDirectoryLock } from '../datadir/directory-lock.js'
 import { explained } from '../datadir/own-folder.js'
+import { syncFolder } from '../datadir/sync-folder.js'
 import { QuarantineRunError } from './errors.js'
 import { failureOf } from './remove-directories.js'
 import type { CleanupFailure, RemovedThing } from './report.js'
-import { readRunRecord, RUN_RECORD, syncFolder, type RunRecord } from './run-record.js'
+import { readRunRecord, RUN_RECORD, type RunRecord } from './run-record.js'
 
 /** What one cleanup left in the quarantine. */
 export interface QuarantinedRun {

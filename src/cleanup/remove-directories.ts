@@ -16,10 +16,11 @@ import path from 'node:path'
 import { asError, errnoOf, isErrno, OpsError, throwIfAborted } from '../core/errors.js'
 import { explained } from '../datadir/own-folder.js'
 import type { Database } from '../datadir/sqlite.js'
+import { syncFolder } from '../datadir/sync-folder.js'
 import { hasLiveSegment, inspectIndexDirectory, type IndexDirectory } from './index-directories.js'
 import { inTransaction } from './remove-rows.js'
 import type { CleanupFailure } from './report.js'
-import { INDEXES_FOLDER, syncFolder } from './run-record.js'
+import { INDEXES_FOLDER } from './run-record.js'
 
 export interface RemoveDirectoriesJob {
   readonly database: Database

@@ -5,8 +5,9 @@ import { setImmediate } from 'node:timers/promises'
 import { throwIfAborted } from '../core/errors.js'
 import { explained } from '../datadir/own-folder.js'
 import type { Database } from '../datadir/sqlite.js'
+import { giveToOwner } from '../datadir/swap-files.js'
 import type { RowRule } from './row-rules.js'
-import { giveToOwner, ROWS_FILE } from './run-record.js'
+import { ROWS_FILE } from './run-record.js'
 import { columnsOf, cut, quoted, sourceOf, windowsOf, type Window } from './sweep.js'
 
 /** Rows of one transaction: a running server's writers wait for it. */

@@ -1,8 +1,11 @@
-import { chown, lstat, mkdir, open, readFile, rename } from 'node:fs/promises'
+import { lstat, mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno } from '../core/errors.js'
 import { DirectoryAccessError, explained, makeOwnFolder, OWN_FOLDER } from '../datadir/own-folder.js'
+import { giveToOwner } from '../datadir/swap-files.js'
+import { syncFolder } from '../datadir/sync-folder.js'
+import { writeDurably } from '../datadir/write-durably.js'
 import { QuarantineRunError } from './errors.js'
 import type { RemovedThing } from './report.js'
 
@@ -37,20 +40,7 @@ export async function makeRunFolder(directory: string, quarantine: string, run: 
 }
 
 export async function writeRunRecord(folder: string, record: RunRecord): Promise<void> {
-  const file = path.join(folder, RUN_RECORD)
-  try {
-    const handle = await open(`${file}~`, 'w', 0o600)
-    try {
-      await handle.writeFile(`${JSON.stringify(record, null, 2)}\n`)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(`${file}~`, file)
-    await syncFolder(folder)
-  } catch (error) {
-    throw explained(error, `write ${file}`)
-  }
+  await writeDurably(path.join(folder, RUN_RECORD), `${JSON.stringify(record, null, 2)}\n`)
 }
 
 /** Rejects with a {@link QuarantineRunError} when there is none, or it is not one. */
@@ -64,26 +54,6 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
   throw new QuarantineRunError(`${folder} has no readable ${RUN_RECORD}`, {
     hint: 'see chroma-ops cleanup quarantine list',
   })
-}
-
-/** Makes the names in a folder durable. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } catch (error) {
-    // Some network and user-space file systems have no such call.
-    if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'ENOSYS')) throw error
-  } finally {
-    await handle.close()
-  }
-}
-
-/** What root makes in somebody's data directory belongs to them. */
-export async function giveToOwner(file: string, directory: string): Promise<void> {
-  if (process.getuid?.() !== 0) return
-  const { uid, gid } = await lstat(directory)
-  await chown(file, uid, gid)
 }
 
 async function makeFolder(folder: string, directory: string): Promise<void> {

@@ -27,7 +27,8 @@ export interface RowFacts {
 
 /** Everything that a plan is made from. What no target asks for is empty or null. */
 export interface CleanupFacts {
-  readonly liveCollections: number
+  /** Their ids. */
+  readonly liveCollections: readonly string[]
   readonly orphanDirectories: readonly IndexDirectory[]
   readonly orphanRows: readonly RowFacts[]
   readonly log: RowFacts | null
@@ -70,7 +71,7 @@ export async function surveyDirectory(job: SurveyJob): Promise<CleanupFacts> {
     const log = wants('wal') ? await surveyLog(database, indexes, signal) : null
     notices.push(...(log?.notices ?? []))
     return {
-      liveCollections: Number(database.get('SELECT count(*) AS n FROM main.collections')?.['n']),
+      liveCollections: database.all('SELECT id FROM main.collections').map(({ id }) => String(id)),
       orphanDirectories,
       orphanRows,
       log: log?.rows ?? null,

@@ -6,10 +6,12 @@ import { withDirectoryLock } from '../datadir/directory-lock.js'
 import { requireNoHolder } from '../datadir/holder.js'
 import { explained } from '../datadir/own-folder.js'
 import { openDatabase } from '../datadir/sqlite.js'
+import { syncFolder } from '../datadir/sync-folder.js'
+import { QuarantineRunError } from './errors.js'
 import { failureOf, moveDirectory } from './remove-directories.js'
 import type { CleanupFailure } from './report.js'
 import { restoreRows } from './restore-rows.js'
-import { INDEXES_FOLDER, readRunRecord, ROWS_FILE, syncFolder, writeRunRecord } from './run-record.js'
+import { INDEXES_FOLDER, readRunRecord, ROWS_FILE, writeRunRecord } from './run-record.js'
 import { newestRun } from './quarantine.js'
 import { DATABASE_FILE } from './survey.js'
 
@@ -46,6 +48,10 @@ export async function undoCleanup(given: UndoJob): Promise<UndoResult> {
   const folder = path.join(quarantine, path.basename(run))
   return withDirectoryLock(directory, { purpose: 'cleanup undo', signal }, async () => {
     const record = await readRunRecord(folder)
+    if (!(await exists(path.join(folder, INDEXES_FOLDER))))
+      throw new QuarantineRunError(`${run} was not left by a cleanup`, {
+        hint: `what a restore has replaced lies in ${folder}`,
+      })
     if (record.removed.some(({ target }) => target === 'fts') || record.state === 'open')
       await requireNoHolder(directory, given)
     const errors: CleanupFailure[] = []

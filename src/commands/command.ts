@@ -13,8 +13,9 @@ export function act(
   work: (context: CommandContext, ...words: (string | undefined)[]) => Promise<void>,
 ): Command {
   return command.action(async () => {
-    const expected = command.registeredArguments.length
-    const surplus = command.args[expected]
+    const { registeredArguments } = command
+    const takesAny = registeredArguments.some(({ variadic }) => variadic)
+    const surplus = takesAny ? undefined : command.args[registeredArguments.length]
     if (surplus !== undefined) throw new UnknownWordError(surplus, nameOf(command), wordsFor(command))
     await launcher.run(command, (context) => work(context, ...command.args))
   })

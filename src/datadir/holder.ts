@@ -31,7 +31,7 @@ export class HolderUnknownError extends OpsError {
 
 /**
  * Looks for processes other than this one that have a file of a data directory open, or that are a Chroma
- * server started on it (one that idles for 10 minutes closes its database). Nothing in the directory is opened.
+ * server started on it, which may not have opened one yet. Nothing in the directory is opened.
  */
 export async function findHolder(directory: string): Promise<Holder> {
   const folder = await realpath(directory)
