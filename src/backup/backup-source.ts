@@ -162,7 +162,8 @@ class BackupCollectionReader implements CollectionReader {
   }
 }
 
-class FilteredReader implements CollectionReader {
+/** A collection without some of its records. */
+export class FilteredReader implements CollectionReader {
   readonly expectedRecords: number
   readonly #reader: CollectionReader
   readonly #erased: ErasedIds

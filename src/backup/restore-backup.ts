@@ -13,7 +13,7 @@ import type {
 import { restoreRecords } from '../transfer/restore-records.js'
 import { surveyTargets } from '../transfer/survey-targets.js'
 import type { RestoreJob } from './restore-job.js'
-import { selectForRestore, type RestoreSelection } from './restore-selection.js'
+import { withRestoreSelection, type RestoreSelection } from './restore-selection.js'
 
 export type { RestoreJob } from './restore-job.js'
 
@@ -28,8 +28,11 @@ export type { RestoreJob } from './restore-job.js'
  * ObjectDamagedError (13), an error of the store or of the server, or an AbortedError.
  */
 export async function restoreBackup(job: RestoreJob): Promise<RestoreSummary> {
+  return withRestoreSelection(job, (selection) => restoreSelection(job, selection))
+}
+
+async function restoreSelection(job: RestoreJob, selection: RestoreSelection): Promise<RestoreSummary> {
   const started = job.now().getTime()
-  const selection = await selectForRestore(job)
   for (const warning of selection.warnings) job.progress.warn(warning)
   const collections = await restoreRecords(recordsJob(job, selection))
   return {
@@ -50,7 +53,10 @@ export async function restoreBackup(job: RestoreJob): Promise<RestoreSummary> {
 
 /** What {@link restoreBackup} would do with the same job. Reads, and writes nothing. */
 export async function planRestore(job: RestoreJob): Promise<RestorePlan> {
-  const selection = await selectForRestore(job)
+  return withRestoreSelection(job, (selection) => planSelection(job, selection))
+}
+
+async function planSelection(job: RestoreJob, selection: RestoreSelection): Promise<RestorePlan> {
   const { api, signal } = job
   const records = recordsJob(job, selection)
   const survey = await surveyTargets(

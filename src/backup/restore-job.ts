@@ -2,6 +2,7 @@ import type { ChromaApi } from '../chroma/api.js'
 import type { Progress } from '../core/progress.js'
 import type { RestoreMode } from '../transfer/restore-plan.js'
 import type { BackupHead } from './manifest.js'
+import type { BackupRecords } from './open-records.js'
 import type { Repository } from './repository.js'
 
 /** What to restore, where to, and how. */
@@ -32,6 +33,10 @@ export interface RestoreJob {
    * Without it, it knows only what an interrupted one has left unfinished.
    */
   readonly stateDir?: string | undefined
+  /** Takes the files of a physical backup; default: the system's folder for temporary files. */
+  readonly tempDir?: string | undefined
+  /** The records of the backup, if they are open already; closed by the caller. */
+  readonly records?: BackupRecords | undefined
   /** Reads of the server under way at once; default 4. Records are written by one writer, in order. */
   readonly concurrency?: number | undefined
   readonly now: () => Date

@@ -7,15 +7,15 @@ import { namesText } from '../transfer/errors.js'
 import type { RestoreItem } from '../transfer/restore-job.js'
 import type { ErasedRecords } from '../transfer/restore-plan.js'
 import { mapTargets } from '../transfer/restore-targets.js'
-import { BackupSource } from './backup-source.js'
 import { readCollections } from './contents.js'
 import { Erasures } from './erasures.js'
-import type { CollectionEntry } from './manifest.js'
+import type { BackupHead, CollectionEntry } from './manifest.js'
+import { openBackupRecords, type BackupRecords } from './open-records.js'
 import type { RestoreJob } from './restore-job.js'
 
 /** The part of a backup that a restore was asked for. */
 export interface RestoreSelection {
-  readonly source: BackupSource
+  readonly source: BackupRecords
   readonly items: readonly RestoreItem[]
   /** What the backup does not have whole. */
   readonly warnings: readonly Warning[]
@@ -24,10 +24,14 @@ export interface RestoreSelection {
 }
 
 /**
- * Rejects with a {@link CollectionNotFoundError} (10), a UsageError (2) when targets clash, or a GuardError
- * `RESTORE_PARTIAL` (15).
+ * Does work with the selection, whose source is open meanwhile. Rejects with a {@link CollectionNotFoundError}
+ * (10), a UsageError (2) when targets clash, a GuardError `RESTORE_PARTIAL` (15), or what reading the backup
+ * rejects with.
  */
-export async function selectForRestore(job: RestoreJob): Promise<RestoreSelection> {
+export async function withRestoreSelection<T>(
+  job: RestoreJob,
+  work: (selection: RestoreSelection) => Promise<T>,
+): Promise<T> {
   const { repository, head, progress, signal } = job
   const entries = await readCollections(repository, head, signal)
   const chosen = choose(job, entries)
@@ -39,7 +43,22 @@ export async function selectForRestore(job: RestoreJob): Promise<RestoreSelectio
       { hint: '--allow-partial restores what there is; --exclude leaves them out' },
     )
   const erasures = job.includeErased === true ? null : await Erasures.read(repository, signal)
-  const source = new BackupSource(repository, head, progress, erasures)
+  if (job.records !== undefined) return work(await select(job, job.records, chosen))
+  const { tempDir } = job
+  const source = await openBackupRecords({ repository, head, tempDir, erasures, progress, signal })
+  try {
+    return await work(await select(job, source, chosen))
+  } finally {
+    await source.close()
+  }
+}
+
+async function select(
+  job: RestoreJob,
+  source: BackupRecords,
+  chosen: readonly CollectionEntry[],
+): Promise<RestoreSelection> {
+  const { signal } = job
   const definitions = new Map(
     (await source.listCollections(signal)).map((definition) => [displayName(definition), definition]),
   )
@@ -59,11 +78,17 @@ export async function selectForRestore(job: RestoreJob): Promise<RestoreSelectio
     const left = await source.leftOut(entry, signal)
     if (left !== null) erased.push({ collection: displayName(entry), records: left.records })
     // What an earlier run has restored is not the same when other records were erased by then.
-    const content = `${entry.digest?.payload ?? ''}${entry.digest?.vectors ?? ''}${left?.digest ?? ''}`
+    const content = `${contentOf(job.head, entry)}${left?.digest ?? ''}`
     const records = entry.records - (left?.records ?? 0)
     items.push({ definition, target, content, records, bytes: entry.logicalBytes })
   }
+  const broken = chosen.filter(({ status }) => status !== 'complete')
   return { source, items, warnings: broken.map(warningOf), erased }
+}
+
+/** The digests of a collection; the files of a physical backup have none of their own. */
+function contentOf(head: BackupHead, { digest, id }: CollectionEntry): string {
+  return digest === null ? `${head.id}/${id}` : `${digest.payload}${digest.vectors}`
 }
 
 function choose(job: RestoreJob, entries: readonly CollectionEntry[]): readonly CollectionEntry[] {

@@ -12,8 +12,9 @@ import { SourceRecords } from '../transfer/source-records.js'
 import type { RestoreItem } from '../transfer/restore-job.js'
 import { surveyTargets, type TargetSurvey } from '../transfer/survey-targets.js'
 import type { BackupHead } from './manifest.js'
+import type { BackupRecords } from './open-records.js'
 import type { Repository } from './repository.js'
-import { selectForRestore } from './restore-selection.js'
+import { withRestoreSelection, type RestoreSelection } from './restore-selection.js'
 
 /** A backup, and the server whose collections are compared with it. */
 export interface VerifyAgainstJob {
@@ -27,6 +28,10 @@ export interface VerifyAgainstJob {
   readonly rename?: ReadonlyMap<string, string> | undefined
   readonly targetTenant?: string | undefined
   readonly targetDatabase?: string | undefined
+  /** Takes the files of a physical backup; default: the system's folder for temporary files. */
+  readonly tempDir?: string | undefined
+  /** The records of the backup, if they are open already; closed by the caller. */
+  readonly records?: BackupRecords | undefined
   /** Reads of the server under way at once; default 4. */
   readonly concurrency?: number | undefined
   readonly now: () => Date
@@ -69,9 +74,16 @@ export interface CollectionAgainst {
  * server, or an AbortedError.
  */
 export async function verifyAgainst(job: VerifyAgainstJob): Promise<AgainstReport> {
+  const asked = { ...job, mode: 'create' as const, allowPartial: true }
+  return withRestoreSelection(asked, (selection) => compareSelection(job, selection))
+}
+
+async function compareSelection(
+  job: VerifyAgainstJob,
+  { source, items }: RestoreSelection,
+): Promise<AgainstReport> {
   const started = job.now().getTime()
   const { api, signal, progress } = job
-  const { source, items } = await selectForRestore({ ...job, mode: 'create', allowPartial: true })
   const survey = await surveyTargets(
     api,
     items.map(({ target }) => target),

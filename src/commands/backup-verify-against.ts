@@ -35,6 +35,7 @@ export async function compareWithServer(context: CommandContext, job: AgainstJob
     repository,
     head,
     api,
+    tempDir: head.type === 'physical' ? await context.tempDir() : undefined,
     collections: flags.collection,
     exclude: flags.exclude,
     rename,

@@ -100,6 +100,7 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
     includeErased: flags.includeErased,
     compare: flags.compare,
     stateDir: (await context.directories.state()) ?? undefined,
+    tempDir: head.type === 'physical' ? await context.tempDir() : undefined,
     concurrency: context.settings.value(catalogue.concurrency),
     now: host.now,
     progress: output,
