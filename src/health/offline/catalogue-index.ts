@@ -72,10 +72,10 @@ export const indexEntries = {
     command: REBUILD,
   },
   INDEX_LABELS_DIFFER: {
-    severity: 'warning',
+    severity: 'critical',
     meaning: 'The vectors in data_level0.bin and the ids in index_metadata.pickle are of different moments.',
-    consequence: 'Queries spend hits on vectors that belong to no id.',
-    advice: 'rebuild the index when the server can be stopped',
+    consequence: 'A query that meets such a vector fails as a whole ("Error finding id").',
+    advice: 'stop the server and rebuild the index',
     command: REBUILD,
   },
   INDEX_LABELS_COLLIDE: {

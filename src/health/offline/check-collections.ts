@@ -91,7 +91,7 @@ function healthOf(
         ? null
         : {
             elements: index.header.elements,
-            deleted: index.labels.deleted,
+            deleted: index.header.elements - index.idToLabel.size,
             bytes: index.bytes,
             allocatedBytes: index.allocatedBytes,
             memoryBytes: index.memoryBytes,
