@@ -13,7 +13,7 @@ import {
   type DirectoryScan,
   type ScannedFile,
 } from './snapshot-scan.js'
-import { openDatabase, type Database } from './sqlite.js'
+import { openDatabase } from './sqlite.js'
 
 export interface LockedCopyJob {
   readonly directory: string
@@ -44,9 +44,11 @@ export async function copyUnderLock(job: LockedCopyJob): Promise<LockedCopy | nu
   try {
     for (let attempt = 1; ; attempt++) {
       if (attempt > 1) await sleep(QUIET_MS / 2, job.signal)
-      const database = await openDatabase(file, { mode: 'write', busyTimeoutMs: 0 })
+      const database = await untilFree(file, job.signal, () =>
+        openDatabase(file, { mode: 'write', busyTimeoutMs: BUSY_MS }),
+      )
       try {
-        await begin(database, file, job.signal)
+        await untilFree(file, job.signal, async () => database.exec('BEGIN IMMEDIATE'))
         const began = performance.now()
         try {
           // An index that is being saved right now: let the server come to the end of it.
@@ -66,24 +68,28 @@ export async function copyUnderLock(job: LockedCopyJob): Promise<LockedCopy | nu
 }
 
 const LOCK_WAIT_MS = 60_000
-const POLL_MS = 5
+const BUSY_MS = 20
+const POLL_MS = 10
 const QUIET_ATTEMPTS = 20
 const QUIET_MS = 100
 const MAX_SCANS = 50
 
-/** Not by SQLite's own waiting, which would stop everything else in this process. */
-async function begin(database: Database, file: string, signal: AbortSignal | undefined): Promise<void> {
+/** Mostly not by SQLite's own waiting, which stops everything else in this process. */
+async function untilFree<T>(
+  file: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   const deadline = performance.now() + LOCK_WAIT_MS
   for (;;) {
     throwIfAborted(signal)
     try {
-      database.exec('BEGIN IMMEDIATE')
-      return
+      return await work()
     } catch (error) {
       if (!(error instanceof DatabaseBusyError)) throw error
       if (performance.now() > deadline) throw new DatabaseBusyError(file, error)
     }
-    await sleep(POLL_MS + Math.random() * POLL_MS, signal)
+    await sleep(Math.random() * POLL_MS, signal)
   }
 }
 

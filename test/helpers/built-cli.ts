@@ -27,7 +27,13 @@ export async function builtCli(): Promise<string> {
 async function sourceFiles(): Promise<string[]> {
   const entries = await readdir(path.join(root, 'src'), { recursive: true })
   const sources = entries.filter((entry) => entry.endsWith('.ts')).map((entry) => path.join('src', entry))
-  return [...sources, 'package.json', 'bin/chroma-ops.js', 'bin/embedded-server.js'].sort()
+  return [
+    ...sources,
+    'package.json',
+    'bin/chroma-ops.js',
+    'bin/embedded-server.js',
+    'bin/copy-database.js',
+  ].sort()
 }
 
 async function stateOf(files: readonly string[]): Promise<string> {
