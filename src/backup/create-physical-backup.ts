@@ -3,8 +3,10 @@ import path from 'node:path'
 
 import { throwIfAborted } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
+import { pendingSwap } from '../datadir/directory-swap.js'
 import { takeSnapshot, type Snapshot } from '../datadir/snapshot.js'
 import type { SnapshotProof } from '../datadir/snapshot-proof.js'
+import { SwapUndecidedError } from '../datadir/swap-journal.js'
 import { newBackupId } from './backup-id.js'
 import { commitBackup, removeLeftovers } from './commit.js'
 import { describePhysicalBackup, entryOf } from './describe-physical.js'
@@ -37,6 +39,7 @@ const PROOFS = 3
  */
 export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<PhysicalBackupSummary> {
   checkSeries(job.series)
+  await refuseHalfSwapped(job.directory)
   const { repository, now, progress, signal } = job
   const heads = readableHeads(await listBackups(repository, { series: job.series, signal }))
   const previous = heads.find(countsAsLatest) ?? null
@@ -63,6 +66,14 @@ export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<Phys
   } finally {
     await session.end()
   }
+}
+
+async function refuseHalfSwapped(directory: string): Promise<void> {
+  const pending = await pendingSwap(directory)
+  if (pending === null) return
+  throw new SwapUndecidedError(`a restore of ${pending} into ${directory} was interrupted at its last step`, {
+    hint: 'run the restore again: it finishes what is left to do',
+  })
 }
 
 interface Run {
