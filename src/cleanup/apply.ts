@@ -1,9 +1,10 @@
-import { realpath, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { GuardError, isErrno } from '../core/errors.js'
 import { pendingSwap } from '../datadir/directory-swap.js'
 import { SwapUndecidedError } from '../datadir/swap-journal.js'
+import { realDirectory } from '../datadir/file-system.js'
 import { withDirectoryLock } from '../datadir/directory-lock.js'
 import { requireNoHolder } from '../datadir/holder.js'
 import { applySteps, type Outcome } from './apply-steps.js'
@@ -39,7 +40,7 @@ export interface ApplyJob extends CleanupJob {
 
 /** What a cleanup would do. Changes nothing. */
 export async function planOf(job: CleanupJob): Promise<CleanupPlan> {
-  const directory = await realpath(job.directory)
+  const directory = await realDirectory(job.directory)
   return planCleanup(await planJob(job, directory), await surveyDirectory({ ...job, directory }))
 }
 
@@ -50,7 +51,7 @@ export async function planOf(job: CleanupJob): Promise<CleanupPlan> {
  */
 export async function applyCleanup(given: ApplyJob): Promise<CleanupResult> {
   const started = performance.now()
-  const directory = await realpath(given.directory)
+  const directory = await realDirectory(given.directory)
   const job = { ...given, directory }
   return withDirectoryLock(directory, { purpose: 'cleanup', signal: job.signal }, async (lock) => {
     await requireNoSwap(directory)

@@ -40,7 +40,9 @@ export async function makeRunFolder(directory: string, quarantine: string, run: 
 }
 
 export async function writeRunRecord(folder: string, record: RunRecord): Promise<void> {
-  await writeDurably(path.join(folder, RUN_RECORD), `${JSON.stringify(record, null, 2)}\n`)
+  const file = path.join(folder, RUN_RECORD)
+  await writeDurably(file, `${JSON.stringify(record, null, 2)}\n`)
+  await giveToOwner(file, record.directory)
 }
 
 /** Rejects with a {@link QuarantineRunError} when there is none, or it is not one. */

@@ -1,8 +1,9 @@
-import { lstat, readdir, realpath } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno } from '../core/errors.js'
 import { withDirectoryLock } from '../datadir/directory-lock.js'
+import { realDirectory } from '../datadir/file-system.js'
 import { requireNoHolder } from '../datadir/holder.js'
 import { explained } from '../datadir/own-folder.js'
 import { openDatabase } from '../datadir/sqlite.js'
@@ -42,7 +43,7 @@ export interface UndoResult {
  */
 export async function undoCleanup(given: UndoJob): Promise<UndoResult> {
   const started = performance.now()
-  const directory = await realpath(given.directory)
+  const directory = await realDirectory(given.directory)
   const { quarantine, signal } = given
   const run = given.run ?? (await newestRun(quarantine))
   const folder = path.join(quarantine, path.basename(run))

@@ -1,8 +1,8 @@
-import { chmod, chown, copyFile, lstat, open, realpath, rename, rm } from 'node:fs/promises'
+import { chmod, chown, copyFile, lstat, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import { GuardError } from '../core/errors.js'
-import { fileSystemOf } from '../datadir/file-system.js'
+import { fileSystemOf, realDirectory } from '../datadir/file-system.js'
 import { checkIntegrity } from '../datadir/inspect-pages.js'
 import { explained, makeOwnFolder } from '../datadir/own-folder.js'
 import { openDatabase, type Database } from '../datadir/sqlite.js'
@@ -27,7 +27,7 @@ export async function vacuumVia(job: VacuumJob & { readonly via: string }): Prom
     throw new GuardError('NOT_A_PLAIN_FILE', `${file} is not a plain file, so it cannot be replaced`, {
       hint: 'run without --via',
     })
-  const via = await realpath(job.via)
+  const via = await realDirectory(job.via)
   if ((await lstat(via)).dev === original.dev)
     throw new GuardError('SAME_FILE_SYSTEM', `${via} is on the same file system as ${directory}`, {
       hint: 'name a folder on another one with --via, or run without it',

@@ -1,4 +1,7 @@
-import { statfs } from 'node:fs/promises'
+import { realpath, stat, statfs } from 'node:fs/promises'
+import path from 'node:path'
+
+import { isErrno } from '../core/errors.js'
 
 /** Where a directory's files are. Sizes in bytes. */
 export interface FileSystem {
@@ -18,6 +21,23 @@ export async function fileSystemOf(directory: string): Promise<FileSystem> {
     ...fileSystemType(type),
     freeBytes: bavail * bsize,
     totalBytes: blocks * bsize,
+  }
+}
+
+/**
+ * The directory by its own name, without symbolic links. Through `/proc/<process>/root`, as the files of a
+ * container are reached from outside, names lead elsewhere; there it stays as it is.
+ */
+export async function realDirectory(directory: string): Promise<string> {
+  const given = path.resolve(directory)
+  const { dev, ino } = await stat(given)
+  try {
+    const real = await realpath(given)
+    const found = await stat(real)
+    return found.dev === dev && found.ino === ino ? real : given
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return given
+    throw error
   }
 }
 

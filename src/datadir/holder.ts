@@ -1,9 +1,9 @@
-import { readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
-import { fileSystemOf } from './file-system.js'
+import { fileSystemOf, realDirectory } from './file-system.js'
 
 export interface HoldingProcess {
   readonly pid: number
@@ -34,7 +34,7 @@ export class HolderUnknownError extends OpsError {
  * server started on it, which may not have opened one yet. Nothing in the directory is opened.
  */
 export async function findHolder(directory: string): Promise<Holder> {
-  const folder = await realpath(directory)
+  const folder = await realDirectory(directory)
   const { type, shared } = await fileSystemOf(folder)
   if (process.platform !== 'linux')
     return {

@@ -66,16 +66,16 @@ async function litter({ url }: TestChroma): Promise<void> {
   await request(`${tenants}/acme/databases/doomed`, 'DELETE')
 }
 
-/** Creates a collection that saves its index after every 10 writes, and adds records to it in pieces of 7. */
-export async function addRecords(place: string, name: string, count: number): Promise<string> {
+/** Creates a collection that saves its index after every 10 writes, and adds records to it in pieces. */
+export async function addRecords(place: string, name: string, count: number, piece = 7): Promise<string> {
   const created = await post(place, {
     name,
     get_or_create: true,
     configuration: { hnsw: { sync_threshold: 10, batch_size: 5 } },
   })
   const id = String(new Map(Object.entries(created ?? {})).get('id'))
-  for (let from = 0; from < count; from += 7) {
-    const rows = Array.from({ length: Math.min(7, count - from) }, (_, row) => from + row)
+  for (let from = 0; from < count; from += piece) {
+    const rows = Array.from({ length: Math.min(piece, count - from) }, (_, row) => from + row)
     await post(`${place}/${id}/add`, {
       ids: rows.map((row) => `${name}-${row}`),
       embeddings: rows.map((row) => [row + 1, count, 0.5]),
