@@ -4,6 +4,7 @@ export { BackupSource } from './backup/backup-source.js'
 export { clockWarning } from './backup/clock.js'
 export { readCollections } from './backup/contents.js'
 export { createBackup } from './backup/create-backup.js'
+export { createPhysicalBackup } from './backup/create-physical-backup.js'
 export {
   drillBackup,
   type DrilledCollection,
@@ -33,10 +34,20 @@ export {
 export { listBackups, type BackupEntry } from './backup/list-backups.js'
 export type { BackupHead, CollectionEntry } from './backup/manifest.js'
 export { planBackup } from './backup/plan-backup.js'
+export type { PhysicalBackupJob, PhysicalBackupSummary } from './backup/physical-job.js'
+export { planPhysicalBackup, type PhysicalBackupPlan } from './backup/plan-physical-backup.js'
 export { initRepository, openRepository, repairRepository, type Repository } from './backup/repository.js'
 export { resolveBackup } from './backup/resolve-backup.js'
 export { planRestore, restoreBackup, type RestoreJob } from './backup/restore-backup.js'
+export {
+  planRestoreDirectory,
+  restoreDirectory,
+  type DirectoryRestored,
+  type RestoreDirectoryJob,
+  type RestoreDirectoryPlan,
+} from './backup/restore-directory.js'
 export { seriesOfUrl } from './backup/series.js'
+export { serveBackup, type ServedBackup, type ServeJob } from './backup/serve-backup.js'
 export {
   verifyAgainst,
   type AgainstReport,
@@ -183,6 +194,8 @@ export {
 } from './datadir/erase-directory.js'
 export type { ErasureProof, Residue } from './datadir/erase-proof.js'
 export { DatabaseManager, type ManagerOptions } from './database-manager.js'
+export { SnapshotStallError, SnapshotUnsupportedError } from './datadir/snapshot-errors.js'
+export { SwapUndecidedError } from './datadir/swap-journal.js'
 export { checkHealth, type HealthJob } from './health/check-health.js'
 export { renderNagios, type NagiosResult } from './health/render-nagios.js'
 export { renderPrometheus } from './health/render-prometheus.js'
