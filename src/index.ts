@@ -37,6 +37,7 @@ export { planBackup } from './backup/plan-backup.js'
 export type { PhysicalBackupJob, PhysicalBackupSummary } from './backup/physical-job.js'
 export { planPhysicalBackup, type PhysicalBackupPlan } from './backup/plan-physical-backup.js'
 export { initRepository, openRepository, repairRepository, type Repository } from './backup/repository.js'
+export { rescueDirectory, type RescueDirectoryJob, type RescueReport } from './backup/rescue-directory.js'
 export { resolveBackup } from './backup/resolve-backup.js'
 export { planRestore, restoreBackup, type RestoreJob } from './backup/restore-backup.js'
 export {
@@ -192,6 +193,7 @@ export {
   type DirectoryHolding,
   type EraseDirectoryJob,
 } from './datadir/erase-directory.js'
+export type { RescuedCollection, RescuedState } from './datadir/rescue-source.js'
 export type { ErasureProof, Residue } from './datadir/erase-proof.js'
 export { DatabaseManager, type ManagerOptions } from './database-manager.js'
 export { SnapshotStallError, SnapshotUnsupportedError } from './datadir/snapshot-errors.js'

@@ -122,8 +122,9 @@ function isUnchanged(collection: PendingCollection, { catalogue, rowGroups }: Re
 function writtenEntry(collection: PendingCollection): Omit<CollectionEntry, 'catalogue'> {
   const { definition, records, missingVectors, digest, logicalBytes, consistency } = collection
   const { tenant, database, name, id, dimension } = definition
-  const error = missingVectors === 0 ? null : { code: 'VECTORS_LOST', message: lostVectors(collection) }
-  const status = missingVectors === 0 ? 'complete' : 'incomplete'
+  const lost = missingVectors === 0 ? null : { code: 'VECTORS_LOST', message: lostVectors(collection) }
+  const error = collection.damage ?? lost
+  const status = error === null ? 'complete' : 'incomplete'
   return {
     tenant,
     database,

@@ -23,6 +23,8 @@ export interface PendingCollection {
   readonly digest: CollectionDigest
   readonly logicalBytes: number
   readonly consistency: ReadConsistency
+  /** Why the source could not deliver all of it. */
+  readonly damage: { readonly code: string; readonly message: string } | null
   readonly rowGroups: readonly PendingRowGroup[]
 }
 
@@ -62,7 +64,7 @@ export async function writeCollection(job: WriteCollectionJob): Promise<PendingC
     bytes: rows.vectorBytes,
     state: 'done',
   })
-  return { ...written, consistency: reader.consistency() }
+  return { ...written, consistency: reader.consistency(), damage: reader.damage?.() ?? null }
 }
 
 class RowGroupSequence {
@@ -110,7 +112,7 @@ class RowGroupSequence {
     }
   }
 
-  async finish(): Promise<Omit<PendingCollection, 'consistency'>> {
+  async finish(): Promise<Omit<PendingCollection, 'consistency' | 'damage'>> {
     if (this.#group.rows > 0) await this.#endGroup()
     return {
       definition: { ...this.#job.reader.definition, dimension: this.#dimension },

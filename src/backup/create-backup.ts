@@ -125,5 +125,7 @@ function exitCodeOf(outcomes: readonly CollectionOutcome[]): 0 | 3 | 4 {
   if (outcomes.some((outcome) => outcome.status === 'written' && outcome.collection.missingVectors > 0)) {
     return ExitCode.critical
   }
-  return outcomes.some(({ status }) => status === 'failed') ? ExitCode.findings : ExitCode.ok
+  const isPartial = (outcome: CollectionOutcome) =>
+    outcome.status === 'failed' || outcome.collection.damage !== null
+  return outcomes.some(isPartial) ? ExitCode.findings : ExitCode.ok
 }

@@ -101,7 +101,7 @@ export interface BackupConsistency extends ReadConsistency {
 export interface CollectionEntry extends CollectionName {
   /** The id that the source gave it. */
   readonly id: string
-  /** `incomplete`: vectors are missing. `failed`: it could not be read and is not in the backup. */
+  /** `incomplete`: vectors, or records, are missing. `failed`: it could not be read and is not in the backup. */
   readonly status: 'complete' | 'incomplete' | 'failed'
   readonly records: number
   readonly dimension: number | null

@@ -107,8 +107,10 @@ function warningOf(entry: CollectionEntry): Warning {
   const name = displayName(entry)
   return entry.status === 'failed'
     ? { code: 'NOT_IN_BACKUP', message: `${name} is not in the backup: ${entry.error?.message ?? 'unknown'}` }
-    : {
-        code: 'VECTORS_LOST',
-        message: `${name}: ${entry.missingVectors} records have no vector and stay out`,
-      }
+    : entry.missingVectors === 0
+      ? { code: entry.error?.code ?? 'INCOMPLETE', message: entry.error?.message ?? `${name} is not whole` }
+      : {
+          code: 'VECTORS_LOST',
+          message: `${name}: ${entry.missingVectors} records have no vector and stay out`,
+        }
 }

@@ -10,6 +10,7 @@ import { eraseCommand } from './erase.js'
 import { explainCommand } from './explain.js'
 import { healthCommand } from './health.js'
 import { repoCommand } from './repo.js'
+import { rescueCommand } from './rescue.js'
 import { restoreCommand } from './restore.js'
 import { addSharedFlags } from './shared-flags.js'
 
@@ -43,6 +44,7 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
     cleanupCommand(launcher),
     backupCommand(launcher),
     restoreCommand(launcher),
+    rescueCommand(launcher),
     eraseCommand(launcher),
     repoCommand(launcher),
     configCommand(launcher),

@@ -66,6 +66,8 @@ export interface CollectionReader {
   batches(signal?: AbortSignal): AsyncIterable<RecordBatch>
   /** Known when {@link batches} has ended; throws before. */
   consistency(): ReadConsistency
+  /** Why what was read is not all that there was; known when {@link batches} has ended. Absent: it is all. */
+  damage?(): { readonly code: string; readonly message: string } | null
 }
 
 /** Records by collection: a server, a data directory, a backup. */

@@ -1,0 +1,269 @@
+import { hash } from 'node:crypto'
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+
+import type { RecordBatch } from '../../src/core/records.js'
+import { prepareRescue } from '../../src/datadir/rescue.js'
+import type { RescuedCollection, RescuedState } from '../../src/datadir/rescue-source.js'
+import { openDatabase } from '../../src/datadir/sqlite.js'
+import { newCollection } from '../helpers/api-for-suite.js'
+import { startChroma } from '../helpers/chroma-server.js'
+import { indexFolder } from '../helpers/lose-vectors.js'
+import { withApi } from '../helpers/restores.js'
+
+const RECORDS = 650
+const SAVED = 600
+let folder: string
+let made: string
+const ids = new Map<string, string>()
+
+/** Two collections of 650 records, of which 600 are in the saved indexes and 50 in the log. */
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-rescue-test-'))
+  made = path.join(folder, 'made')
+  const chroma = await startChroma({ directory: made })
+  await withApi(chroma.url, async (api) => {
+    for (const [name, space] of [
+      ['docs', 'l2'],
+      ['cosine', 'cosine'],
+    ] as const) {
+      const collection = await newCollection(api, { name, hnsw: { space, sync_threshold: 200 } })
+      ids.set(name, collection.id)
+      for (let first = 0; first < RECORDS; first += 50) await api.add(collection, records(name, first, 50))
+    }
+  })
+  await chroma.halt()
+  await chroma.stop()
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+function records(name: string, first: number, count: number): RecordBatch {
+  const numbers = Array.from({ length: count }, (_, index) => first + index)
+  return {
+    ids: numbers.map((number) => `${name}-${number}`),
+    dimension: 4,
+    embeddings: Float32Array.from(numbers.flatMap((number) => [number, 1, number % 7, 2])),
+    missingEmbeddings: [],
+    documents: numbers.map((number) => `document ${number} of ${name}, long enough to fill some pages`),
+    uris: numbers.map(() => null),
+    metadatas: numbers.map((number) => new Map([['number', BigInt(number)]])),
+  }
+}
+
+async function copyOf(name: string): Promise<string> {
+  const directory = path.join(folder, name)
+  await cp(made, directory, { recursive: true })
+  return directory
+}
+
+interface Rescued {
+  readonly byName: Readonly<Record<string, RescuedCollection>>
+  readonly notes: readonly string[]
+  readonly states: ReadonlyMap<string, RescuedState>
+  readonly batches: ReadonlyMap<string, readonly RecordBatch[]>
+}
+
+/** Rescues, and checks that the directory is as it was. */
+async function rescued(directory: string): Promise<Rescued> {
+  const before = await fingerprintOf(directory)
+  const states = new Map<string, RescuedState>()
+  const onRecord = (_: unknown, id: string, state: RescuedState) => void states.set(id, state)
+  const rescue = await prepareRescue({ directory, tempDir: folder, onRecord })
+  const batches = new Map<string, readonly RecordBatch[]>()
+  try {
+    for (const definition of await rescue.source.listCollections()) {
+      const reader = await rescue.source.openCollection(definition)
+      const read: RecordBatch[] = []
+      for await (const batch of reader.batches()) read.push(batch)
+      batches.set(definition.name, read)
+    }
+  } finally {
+    await rescue.close()
+  }
+  expect(await fingerprintOf(directory)).toEqual(before)
+  const byName = Object.fromEntries(rescue.source.rescued.map((each) => [each.name, each]))
+  return { byName, notes: rescue.notes, states, batches }
+}
+
+async function fingerprintOf(directory: string): Promise<string[]> {
+  const lines: string[] = []
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name)
+    lines.push(`${file} ${entry.isFile() ? hash('sha256', await readFile(file)) : 'folder'}`)
+  }
+  return lines.sort()
+}
+
+const indexOf = (directory: string, name: string) => indexFolder(directory, ids.get(name) ?? '')
+
+/** Destroys the leaf pages of tables that hold one of the texts. */
+async function destroyPages(directory: string, ...texts: readonly string[]): Promise<number> {
+  const file = path.join(directory, 'chroma.sqlite3')
+  const bytes = await readFile(file)
+  let destroyed = 0
+  for (let at = 4096; at < bytes.length; at += 4096) {
+    const page = bytes.subarray(at, at + 4096)
+    if (page[0] !== 0x0d || !texts.some((text) => page.includes(text))) continue
+    page.fill(0xff, 0, 200)
+    destroyed++
+  }
+  await writeFile(file, bytes)
+  return destroyed
+}
+
+async function metadataSegmentOf(directory: string, name: string): Promise<string> {
+  const database = await openDatabase(path.join(directory, 'chroma.sqlite3'), { mode: 'read' })
+  const sql = "SELECT id FROM segments WHERE scope = 'METADATA' AND collection = ?"
+  const row = database.get(sql, ids.get(name) ?? '')
+  database.close()
+  return String(row?.['id'])
+}
+
+async function execute(directory: string, sql: string): Promise<void> {
+  const database = await openDatabase(path.join(directory, 'chroma.sqlite3'), { mode: 'write' })
+  database.exec(`PRAGMA foreign_keys = OFF; ${sql}`)
+  database.close()
+}
+
+describe('rescue', () => {
+  test('of a sound directory has everything whole', async () => {
+    const { byName, notes, states } = await rescued(await copyOf('sound'))
+    expect(notes).toEqual([])
+    expect(byName).toMatchObject({
+      docs: { records: RECORDS, whole: RECORDS, notes: [] },
+      cosine: { records: RECORDS, whole: RECORDS, notes: [] },
+    })
+    expect(states.size).toBe(2 * RECORDS)
+  })
+
+  test('a folder that is gone: what was saved has text only, what is in the log is whole', async () => {
+    const directory = await copyOf('no-folder')
+    await rm(await indexOf(directory, 'docs'), { recursive: true })
+    const { byName, states } = await rescued(directory)
+    expect(byName['docs']).toMatchObject({ records: RECORDS, whole: RECORDS - SAVED, withoutVector: SAVED })
+    expect(byName['cosine']).toMatchObject({ whole: RECORDS })
+    expect([states.get('docs-5'), states.get('docs-649')]).toEqual(['text', 'whole'])
+  })
+
+  test('a pickle that is gone: the vectors are there, their ids are not, and it says so', async () => {
+    const directory = await copyOf('no-pickle')
+    await rm(path.join(await indexOf(directory, 'docs'), 'index_metadata.pickle'))
+    const { byName } = await rescued(directory)
+    expect(byName['docs']).toMatchObject({
+      withoutVector: SAVED,
+      vectorsWithoutId: SAVED,
+      notes: ['index_metadata.pickle is missing'],
+    })
+  })
+
+  test('a pickle that is cut off: as many ids as could be read', async () => {
+    const directory = await copyOf('short-pickle')
+    const pickle = path.join(await indexOf(directory, 'docs'), 'index_metadata.pickle')
+    await truncate(pickle, 5_000)
+    const { byName, batches } = await rescued(directory)
+    const { whole = 0, withoutVector = 0, notes } = byName['docs'] ?? {}
+    expect(whole).toBeGreaterThan(100)
+    expect([whole + withoutVector, notes?.length]).toEqual([RECORDS, 1])
+    expectOwnVectors(batches.get('docs') ?? [])
+  })
+
+  test('vectors that end early: those before are whole', async () => {
+    const directory = await copyOf('short-data')
+    const data = path.join(await indexOf(directory, 'docs'), 'data_level0.bin')
+    const { length } = await readFile(data)
+    await truncate(data, Math.floor(length / 2) + 7)
+    const { byName, batches } = await rescued(directory)
+    expect(byName['docs']).toMatchObject({ whole: RECORDS - SAVED / 2, withoutVector: SAVED / 2 })
+    expectOwnVectors(batches.get('docs') ?? [])
+  })
+
+  test('a header that is gone is made anew, lengths that are gone leave directions', async () => {
+    const directory = await copyOf('no-header')
+    await rm(path.join(await indexOf(directory, 'docs'), 'header.bin'))
+    await truncate(path.join(await indexOf(directory, 'cosine'), 'length.bin'), 40)
+    const { byName, batches } = await rescued(directory)
+    expect(byName['docs']).toMatchObject({ whole: RECORDS })
+    expect(byName['docs']?.notes[0]).toContain('header.bin is missing')
+    expectOwnVectors(batches.get('docs') ?? [])
+    expect(byName['cosine']).toMatchObject({ whole: RECORDS })
+    expect(byName['cosine']?.notes[0]).toContain('length.bin ends after 10 of 600')
+  })
+
+  test('pages of records: their ids come from the index, with their vectors', async () => {
+    const directory = await copyOf('bad-records')
+    const segment = await metadataSegmentOf(directory, 'docs')
+    expect(await destroyPages(directory, `${segment}docs-300`)).toBe(1)
+    const { byName, notes, states, batches } = await rescued(directory)
+    expect(notes.join('\n')).toContain('embeddings:')
+    expect(notes.join('\n')).toContain('records have lost their ids')
+    expect(states.get('docs-300')).toBe('vector')
+    const { records = 0, whole = 0, withoutText = 0 } = byName['docs'] ?? {}
+    expect([records, whole + withoutText]).toEqual([RECORDS, RECORDS])
+    expect(withoutText).toBeLessThan(200)
+    expectOwnVectors(batches.get('docs') ?? [])
+  })
+
+  test('pages of metadata: documents come from the full-text index', async () => {
+    const directory = await copyOf('bad-metadata')
+    expect(await destroyPages(directory, 'chroma:documentdocument 300 of docs')).toBeGreaterThan(0)
+    const { byName, notes, batches } = await rescued(directory)
+    expect(notes.join('\n')).toContain('embedding_metadata:')
+    expect(byName['docs']).toMatchObject({ records: RECORDS, whole: RECORDS })
+    const documents = (batches.get('docs') ?? []).flatMap((batch) => batch.documents)
+    expect(documents[300]).toBe('document 300 of docs, long enough to fill some pages')
+    const metadata = (batches.get('docs') ?? []).flatMap((batch) => batch.metadatas)
+    expect(metadata.filter((each) => each === null).length).toBeGreaterThan(0)
+  })
+
+  test('a database that is gone: ids and vectors, under names made up', async () => {
+    const directory = await copyOf('no-database')
+    await writeFile(path.join(directory, 'chroma.sqlite3'), Buffer.alloc(100_000))
+    const { byName, notes, states } = await rescued(directory)
+    expect(Object.keys(byName)).toEqual([
+      expect.stringMatching(/^rescued-/),
+      expect.stringMatching(/^rescued-/),
+    ])
+    for (const each of Object.values(byName))
+      expect(each).toMatchObject({ records: SAVED, withoutText: SAVED })
+    expect(states.get('docs-5')).toBe('vector')
+    expect(notes.join('\n')).toContain('cannot be read at all')
+  })
+
+  test('rows of segments that are gone are found again by the ids', async () => {
+    const directory = await copyOf('no-segments')
+    await execute(directory, `DELETE FROM segments WHERE collection = '${ids.get('docs') ?? ''}'`)
+    const { byName, notes } = await rescued(directory)
+    expect(notes.join('\n')).toMatch(/docs has no vector segment|docs has no metadata segment/)
+    expect(byName['docs']?.records).toBeGreaterThan(0)
+    expect(byName['cosine']).toMatchObject({ whole: RECORDS })
+  })
+
+  test('a directory of a newer release is read all the same', async () => {
+    const directory = await copyOf('ahead')
+    await execute(directory, "INSERT INTO migrations VALUES ('sysdb', 99, '99-future.sql', '', '')")
+    const { byName } = await rescued(directory)
+    expect(byName['docs']).toMatchObject({ whole: RECORDS })
+  })
+
+  test('nothing at all is not a data directory', async () => {
+    const directory = await mkdtemp(path.join(folder, 'nothing-'))
+    await expect(rescued(directory)).rejects.toMatchObject({ code: 'NOT_A_DATA_DIRECTORY', exitCode: 10 })
+    expect((await readdir(folder)).filter((name) => name.startsWith('chroma-ops-rescue-'))).toEqual([])
+  })
+})
+
+/** A record that has a vector has its own. */
+function expectOwnVectors(batches: readonly RecordBatch[]): void {
+  for (const { ids: found, dimension, embeddings, missingEmbeddings } of batches) {
+    const missing = new Set(missingEmbeddings)
+    for (const [row, id] of found.entries()) {
+      if (missing.has(row)) continue
+      const number = Number(id.split('-')[1])
+      const vector = [...embeddings.subarray(row * dimension, (row + 1) * dimension)]
+      expect([id, vector]).toEqual([id, [number, 1, number % 7, 2]])
+    }
+  }
+}
