@@ -5,7 +5,7 @@ const HELP = `npm run bench -- [options]
   --sizes LIST          records x dimension, e.g. 20000x384,5000x1536 (the default)
   --rounds N            rounds of each comparison (default 5)
   --cores LIST          shared, pinned or both (default both); pinned: the server on core 0, the client on core 1
-  --only LIST           of: read, write, verify, stores, memory, start, growth (default all but growth)
+  --only LIST           of: read, write, verify, stores, memory, physical, start, growth (default all but growth)
   --growth LIST         record counts for growth (default 10000,50000,200000)
   --growth-dimension N  (default 128)
   --memory LIST         further sizes for memory, e.g. 1000000x32
@@ -14,7 +14,7 @@ const HELP = `npm run bench -- [options]
   --out FILE            where the JSON goes (default bench/results/<time>.json)
 `
 
-const MEASUREMENTS = ['read', 'write', 'verify', 'stores', 'memory', 'start', 'growth']
+const MEASUREMENTS = ['read', 'write', 'verify', 'stores', 'memory', 'physical', 'start', 'growth']
 
 /** Flags of the command line as numbers and lists; prints the help and ends when asked to. */
 export function readOptions(args) {
@@ -24,7 +24,7 @@ export function readOptions(args) {
       sizes: { type: 'string', default: '20000x384,5000x1536' },
       rounds: { type: 'string', default: '5' },
       cores: { type: 'string', default: 'both' },
-      only: { type: 'string', default: 'read,write,verify,stores,memory,start' },
+      only: { type: 'string', default: 'read,write,verify,stores,memory,physical,start' },
       growth: { type: 'string', default: '10000,50000,200000' },
       'growth-dimension': { type: 'string', default: '128' },
       memory: { type: 'string', default: '' },

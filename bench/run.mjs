@@ -9,6 +9,7 @@ import { addBodies } from './dataset.mjs'
 import { library } from './library.mjs'
 import { measureGrowth } from './measure-growth.mjs'
 import { measureMemory } from './measure-memory.mjs'
+import { measurePhysical } from './measure-physical.mjs'
 import { measureRead } from './measure-read.mjs'
 import { measureStart } from './measure-start.mjs'
 import { measureStores } from './measure-stores.mjs'
@@ -58,6 +59,8 @@ async function measureSize(size) {
       if (only.includes('verify')) await measureVerify(context)
       if (only.includes('stores')) await measureStores(context)
       if (only.includes('memory')) await measureMemory(context)
+      // The last: it writes to the collection.
+      if (only.includes('physical')) await measurePhysical(context)
     }),
   )
 }
