@@ -1,5 +1,6 @@
 import { displayName } from '../../core/records.js'
 import type { DataDirectory } from '../../datadir/data-directory.js'
+import { inspectCollection } from '../../datadir/inspect-collection.js'
 import { tablesOf } from '../../datadir/inspect-steps.js'
 import type { Observation } from './catalogue.js'
 import type { DirectoryHealthJob } from './check-directory.js'
@@ -69,7 +70,7 @@ export async function checkServerView(of: ViewJob): Promise<Seen<ServerView>> {
     server: job.server,
     offline: offlineView(of),
     level: job.level,
-    live: true,
+    recount: (collection) => recount(of, collection),
     progress: job.progress,
     signal: job.signal,
   })
@@ -77,6 +78,14 @@ export async function checkServerView(of: ViewJob): Promise<Seen<ServerView>> {
   if (report.reachable) return { report: view, observations: observed('SERVER_DIFFERS', differences, of) }
   const evidence = report.findings[0]?.evidence ?? `${report.url} does not answer`
   return { report: view, observations: [{ id: 'SERVER_UNREACHABLE', evidence }] }
+}
+
+async function recount({ directory, job }: ViewJob, { id }: DirectoryCollection): Promise<number | null> {
+  const definition = directory.collections().find((candidate) => candidate.id === id)
+  if (definition === undefined) return null
+  const { signal } = job
+  const facts = await inspectCollection({ directory, definition, thorough: false, live: true, signal })
+  return facts?.records.records ?? null
 }
 
 function offlineView({ directory, collections }: ViewJob): OfflineView {

@@ -25,8 +25,8 @@ export async function compareViews(job: {
   readonly server: ServerOptions | ChromaApi
   readonly offline: OfflineView
   readonly level: HealthLevel
-  /** Records that may be written meanwhile do not count as differences: the directory is in use. */
-  readonly live: boolean
+  /** Counts the records of a collection in the directory again: what is written meanwhile is no difference. */
+  readonly recount?: (collection: DirectoryCollection) => Promise<number | null>
   readonly progress: Progress
   readonly signal: AbortSignal | undefined
 }): Promise<ComparedViews> {
@@ -40,13 +40,13 @@ export async function compareViews(job: {
     ...(signal && { signal }),
   })
   if (job.level === 'live' || !report.reachable) return { report, differences: [] }
-  return { report, differences: differencesOf(report, job) }
+  return { report, differences: await differencesOf(report, job) }
 }
 
-function differencesOf(
+async function differencesOf(
   report: HealthReport,
-  { offline, live }: Parameters<typeof compareViews>[0],
-): readonly ViewDifference[] {
+  { offline, recount }: Parameters<typeof compareViews>[0],
+): Promise<readonly ViewDifference[]> {
   const served = new Map(report.collections.map((collection) => [displayName(collection), collection]))
   const differences: ViewDifference[] = []
   for (const collection of offline.collections) {
@@ -61,13 +61,11 @@ function differencesOf(
     }
     if (other.id !== collection.id) add(`another collection has this name: ${other.id}`)
     const { records } = collection
-    if (
-      other.records !== null &&
-      records !== null &&
-      other.records !== records &&
-      !(live && isClose(other.records, records))
-    )
-      add(`${other.records} records through the server, ${records} in the directory`)
+    if (other.records !== null && records !== null && other.records !== records) {
+      const later = (await recount?.(collection)) ?? records
+      const isBetween = (other.records - records) * (other.records - later) <= 0
+      if (!isBetween) add(`${other.records} records through the server, ${later} in the directory`)
+    }
     const bad = report.findings.filter(
       ({ collection: of, severity }) => of === name && severity === 'critical',
     )
@@ -80,12 +78,4 @@ function differencesOf(
   for (const name of served.keys())
     differences.push({ collection: name, text: 'only the server has it, not the directory' })
   return differences
-}
-
-/** What may be written while two views are taken. */
-const CLOSE_RECORDS = 10_000
-const CLOSE_SHARE = 0.05
-
-function isClose(a: number, b: number): boolean {
-  return Math.abs(a - b) <= Math.min(CLOSE_RECORDS, Math.max(a, b) * CLOSE_SHARE + 100)
 }

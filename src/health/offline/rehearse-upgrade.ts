@@ -37,12 +37,13 @@ export async function rehearseUpgrade(job: {
         server: { url: server.url },
         offline,
         level: 'deep',
-        live: false,
         progress,
         signal,
       })
       return rehearsal({ differences, failure: null })
     } finally {
+      // Nobody needs its copy, so it need not be given time to write it.
+      process.kill(server.pid, 'SIGKILL')
       await server.stop()
     }
   } catch (error) {

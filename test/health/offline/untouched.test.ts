@@ -49,8 +49,9 @@ async function stateOf(directory: string): Promise<readonly string[]> {
       : createHash('sha256')
           .update(await readFile(file))
           .digest('hex')
+    const changed = file.endsWith('-journal') ? '' : ctimeNs
     lines.push(
-      [path.relative(directory, file), mtimeNs, ctimeNs, ino, mode, isFolder ? '' : size, bytes].join(' '),
+      [path.relative(directory, file), mtimeNs, changed, ino, mode, isFolder ? '' : size, bytes].join(' '),
     )
     if (isFolder) for (const name of (await readdir(file)).sort()) await visit(path.join(file, name))
   }
