@@ -54,9 +54,11 @@ export class IdTable {
     this.#mask = slots - 1
     this.#hashes = new Uint32Array(slots * 2)
     this.#values = new Float64Array(slots).fill(NaN)
-    for (const [slot, value] of values.entries()) {
+    for (let slot = 0; slot < values.length; slot++) {
+      const value = values[slot] ?? NaN
       if (Number.isNaN(value)) continue
-      const [first = 0, second = 0] = [hashes[slot * 2], hashes[slot * 2 + 1]]
+      const first = hashes[slot * 2] ?? 0
+      const second = hashes[slot * 2 + 1] ?? 0
       const free = this.#find(first, second)
       this.#hashes[free * 2] = first
       this.#hashes[free * 2 + 1] = second
