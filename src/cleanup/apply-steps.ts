@@ -32,7 +32,10 @@ export type Outcome = Pick<CleanupResult, 'run' | 'removed' | 'freedBytes' | 'qu
 
 /** Does the steps in their order. What fails as expected is told in the outcome, and the next step is done. */
 export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
-  const { directory, quarantine, now, steps } = job
+  const { directory, now } = job
+  const steps = job.steps.filter(({ target }) => target !== 'vacuum')
+  // A vacuum removes nothing, and a full disk may have no room for a record.
+  const quarantine = steps.length === 0 ? null : job.quarantine
   const run = runId(now())
   const folder = quarantine === null ? null : await makeRunFolder(directory, quarantine, run)
   const record: RunRecord = {
@@ -45,17 +48,16 @@ export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
   }
   if (folder !== null) await writeRunRecord(folder, record)
   const tally: Tally = { removed: [], errors: [], freedBytes: 0, quarantinedBytes: 0 }
-  const database = await openChecked(job, folder)
+  const database = await openChecked(job)
   try {
-    for (const step of steps.filter(({ target }) => target !== 'vacuum'))
-      await attempt(job, step, tally, () => applyStep(job, database, folder, step))
+    for (const step of steps) await attempt(job, step, tally, () => applyStep(job, database, folder, step))
   } finally {
     database.close()
   }
   const keeps = folder !== null && tally.removed.some(({ count }) => count > 0)
   if (keeps) await writeRunRecord(folder, { ...record, state: 'done', removed: tally.removed })
   else if (folder !== null) await rm(folder, { recursive: true })
-  for (const step of steps.filter(({ target }) => target === 'vacuum'))
+  for (const step of job.steps.filter(({ target }) => target === 'vacuum'))
     await attempt(job, step, tally, () => vacuumStep(job, run))
   return { run: keeps ? run : null, ...tally }
 }
@@ -99,14 +101,13 @@ async function attempt(
   }
 }
 
-async function openChecked(job: ApplyStepsJob, folder: string | null): Promise<Database> {
+async function openChecked(job: ApplyStepsJob): Promise<Database> {
   const file = path.join(job.directory, DATABASE_FILE)
   const database = await openDatabase(file, { mode: 'write', busyTimeoutMs: BUSY_TIMEOUT_MS })
   try {
     // A full read holds a lock for so long that a running server would stand still.
     const { damage } = job.facts.holder.state === 'held' ? { damage: [] } : checkIntegrity(database, false)
     if (damage[0] !== undefined) throw new DatabaseDamagedError(file, { message: damage[0] })
-    if (folder !== null) await attachKept(database, folder, job.directory)
     return database
   } catch (error) {
     database.close()
@@ -133,6 +134,8 @@ async function applyStep(
     const done = await removeDirectories({ database, directory, orphans, runFolder: folder, signal })
     return { ...done, quarantined: keep }
   }
+  // Not before: with two files every transaction needs a little space, and a full disk has none.
+  if (keep) await attachKept(database, folder, directory)
   if (target === 'fts') return rows(await fixFullText({ database, keep, signal }))
   if (id === 'embeddings_queue_config') return rows({ count: switchPurgingOn(database, keep), bytes: 0 })
   if (target === 'wal') {

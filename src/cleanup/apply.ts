@@ -8,7 +8,8 @@ import { realDirectory } from '../datadir/file-system.js'
 import { withDirectoryLock } from '../datadir/directory-lock.js'
 import { requireNoHolder } from '../datadir/holder.js'
 import { applySteps, type Outcome } from './apply-steps.js'
-import { finishOverwriting } from './overwrite-database.js'
+import { VacuumUnfinishedError } from './errors.js'
+import { finishOverwriting, isHalfOverwritten } from './overwrite-database.js'
 import { planCleanup } from './plan.js'
 import type { CleanupPlan, CleanupResult, CleanupTarget } from './report.js'
 import { DATABASE_FILE, surveyDirectory, type CleanupFacts } from './survey.js'
@@ -41,6 +42,7 @@ export interface ApplyJob extends CleanupJob {
 /** What a cleanup would do. Changes nothing. */
 export async function planOf(job: CleanupJob): Promise<CleanupPlan> {
   const directory = await realDirectory(job.directory)
+  await requireWhole(directory)
   return planCleanup(await planJob(job, directory), await surveyDirectory({ ...job, directory }))
 }
 
@@ -71,6 +73,13 @@ export async function applyCleanup(given: ApplyJob): Promise<CleanupResult> {
 }
 
 const NOTHING: Outcome = { run: null, removed: [], freedBytes: 0, quarantinedBytes: 0, errors: [] }
+
+async function requireWhole(directory: string): Promise<void> {
+  if (!(await isHalfOverwritten(path.join(directory, DATABASE_FILE)))) return
+  throw new VacuumUnfinishedError(`a run was killed while it wrote the database of ${directory}`, {
+    hint: 'run chroma-ops cleanup with --apply: it finishes that first, from the copy that the run made',
+  })
+}
 
 async function requireNoSwap(directory: string): Promise<void> {
   if ((await pendingSwap(directory)) === null) return

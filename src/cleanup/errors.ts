@@ -12,6 +12,12 @@ export class NoSpaceError extends OpsError {
   override readonly code = 'NO_SPACE'
 }
 
+/** A run was killed while it wrote a smaller database over the original. */
+export class VacuumUnfinishedError extends OpsError {
+  override readonly code = 'VACUUM_UNFINISHED'
+  override readonly exitCode = ExitCode.undecided
+}
+
 /** The quarantine has no such run, or its record cannot be read. */
 export class QuarantineRunError extends OpsError {
   override readonly code = 'QUARANTINE_RUN'

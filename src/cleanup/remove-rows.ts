@@ -14,10 +14,12 @@ import { columnsOf, cut, quoted, sourceOf, windowsOf, type Window } from './swee
 const ROWS_PER_TRANSACTION = 1_000
 
 /**
- * Attaches the file that keeps removed rows as `kept`. SQLite commits both files as one, so a row is in exactly
+ * Attaches the file that keeps removed rows as `kept`, once. SQLite commits both files as one, so a row is in exactly
  * one of them, whatever happens.
  */
 export async function attachKept(database: Database, folder: string, directory: string): Promise<void> {
+  const attached = database.all("SELECT 1 FROM pragma_database_list WHERE name = 'kept'")
+  if (attached.length > 0) return
   const file = path.join(folder, ROWS_FILE)
   try {
     const handle = await open(file, 'a', 0o600)

@@ -6,16 +6,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { applyCleanup, planOf } from '../../src/cleanup/apply.js'
 import { undoCleanup } from '../../src/cleanup/undo.js'
 import { startChroma } from '../helpers/chroma-server.js'
-import {
-  addRecords,
-  countOf,
-  makeLitteredDirectory,
-  stateOf,
-  withDatabase,
-  type LitteredDirectory,
-} from '../helpers/littered-directory.js'
+import { countOf, stateOf, withDatabase } from '../helpers/directory-state.js'
+import { addRecords, makeLitteredDirectory, type LitteredDirectory } from '../helpers/littered-directory.js'
 import { expectSameContents } from '../helpers/server-contents.js'
-import { cleanupJob, contentsOf, undoJob } from './jobs.js'
+import { contentsOf } from './contents.js'
+import { cleanupJob, undoJob } from './jobs.js'
 
 /** A directory whose server never purged its log: all rows of all collections are there. */
 let unpurged: LitteredDirectory

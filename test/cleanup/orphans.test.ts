@@ -7,15 +7,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { applyCleanup, planOf } from '../../src/cleanup/apply.js'
 import { undoCleanup } from '../../src/cleanup/undo.js'
 import { startCli } from '../helpers/cli-process.js'
-import {
-  countOf,
-  makeLitteredDirectory,
-  stateOf,
-  withDatabase,
-  type LitteredDirectory,
-} from '../helpers/littered-directory.js'
+import { countOf, stateOf, withDatabase } from '../helpers/directory-state.js'
+import { makeLitteredDirectory, type LitteredDirectory } from '../helpers/littered-directory.js'
 import { expectSameContents, type ServerContents } from '../helpers/server-contents.js'
-import { cleanupJob, contentsOf, undoJob } from './jobs.js'
+import { contentsOf } from './contents.js'
+import { cleanupJob, undoJob } from './jobs.js'
 
 let littered: LitteredDirectory
 let expected: ServerContents

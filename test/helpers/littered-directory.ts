@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto'
-import { cp, lstat, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-import { openDatabase, type Database, type SqlValue } from '../../src/datadir/sqlite.js'
 import { startChroma, type TestChroma } from './chroma-server.js'
 
 /** A stopped server's directory, with what deleted collections and databases leave in it. */
@@ -102,69 +100,4 @@ async function request(url: string, method: string, body?: unknown): Promise<obj
   if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`)
   const value: unknown = text === '' ? null : JSON.parse(text)
   return typeof value === 'object' ? value : null
-}
-
-/** Runs SQL on the database of a directory. */
-export async function withDatabase<T>(directory: string, work: (database: Database) => T): Promise<T> {
-  const database = await openDatabase(path.join(directory, 'chroma.sqlite3'), { mode: 'write' })
-  try {
-    return work(database)
-  } finally {
-    database.close()
-  }
-}
-
-/** The number of rows that a query counts. */
-export async function countOf(directory: string, sql: string, ...values: SqlValue[]): Promise<number> {
-  return withDatabase(directory, (database) => Number(Object.values(database.get(sql, ...values) ?? {})[0]))
-}
-
-/**
- * Everything in a directory but what chroma-ops keeps there: a hash, mode and owner of each file, and every row
- * of every table with its number.
- */
-export async function stateOf(directory: string): Promise<ReadonlyMap<string, string>> {
-  const state = new Map<string, string>()
-  for (const name of (await readdir(directory, { recursive: true })).sort()) {
-    if (name.startsWith('.chroma-ops') || name === 'chroma.sqlite3') continue
-    const file = path.join(directory, name)
-    const { mode, uid, gid } = await lstat(file)
-    const kind = (await lstat(file)).isDirectory() ? 'directory' : await contentOf(file)
-    state.set(name, `${kind} ${mode.toString(8)} ${uid}:${gid}`)
-  }
-  await withDatabase(directory, (database) => {
-    for (const table of tablesOf(database)) state.set(table, rowsOf(database, table))
-  })
-  return state
-}
-
-async function contentOf(file: string): Promise<string> {
-  if ((await lstat(file)).isSymbolicLink()) return `link to ${await readlink(file)}`
-  return createHash('sha256')
-    .update(await readFile(file))
-    .digest('hex')
-}
-
-/** The inner tables of the full-text index differ with its history; their content does not. */
-function tablesOf(database: Database): readonly string[] {
-  const inner = /_(data|idx|docsize|config)$/
-  return database
-    .all("SELECT name FROM sqlite_master WHERE type = 'table'")
-    .map(({ name }) => String(name))
-    .filter((name) => !(name.startsWith('embedding_fulltext_search') && inner.test(name)))
-}
-
-function rowsOf(database: Database, table: string): string {
-  const rows = database.all(`SELECT rowid AS "number of the row", * FROM "${table}" ORDER BY rowid`)
-  return rows
-    .map((row) =>
-      JSON.stringify(row, (_, value: unknown) =>
-        typeof value === 'bigint'
-          ? `${value}n`
-          : value instanceof Uint8Array
-            ? Buffer.from(value).toString('hex')
-            : value,
-      ),
-    )
-    .join('\n')
 }
