@@ -179,6 +179,27 @@ export {
   type RetryStats,
 } from './core/retry.js'
 export {
+  openDataDirectory,
+  type DataDirectory,
+  type DataDirectoryOptions,
+  type Segment,
+} from './datadir/data-directory.js'
+export { DirectorySource, type DirectorySourceOptions } from './datadir/directory-source.js'
+export {
+  CollectionMissingError,
+  DatabaseBusyError,
+  DatabaseDamagedError,
+  DatabaseFailedError,
+  DatabaseJournalError,
+  HnswError,
+  NotADataDirectoryError,
+  PickleError,
+  SqliteMissingError,
+} from './datadir/errors.js'
+export { openingBy, type MigrationFingerprint, type Opening } from './datadir/migrations.js'
+export { openRecordsOf, type OpenedRecords } from './datadir/private-records.js'
+export type { Database, SqlRow, SqlValue } from './datadir/sqlite.js'
+export {
   DirectoryHeldError,
   findHolder,
   HolderUnknownError,
@@ -199,6 +220,28 @@ export { DatabaseManager, type ManagerOptions } from './database-manager.js'
 export { SnapshotStallError, SnapshotUnsupportedError } from './datadir/snapshot-errors.js'
 export { SwapUndecidedError } from './datadir/swap-journal.js'
 export { checkHealth, type HealthJob } from './health/check-health.js'
+export { MetricsCollector } from './health/metrics-collector.js'
+export {
+  HealthMonitor,
+  type MonitorChange,
+  type MonitorEvents,
+  type MonitorJob,
+  type MonitorState,
+} from './health/monitor.js'
+export { directoryCatalogue, type DirectoryFindingId } from './health/offline/catalogue.js'
+export { checkDirectory, type DirectoryHealthJob } from './health/offline/check-directory.js'
+export type {
+  DatabaseHealth,
+  DirectoryCollection,
+  DirectoryReport,
+  LastBackup,
+  Rehearsal,
+  ServerView,
+  UpgradeChange,
+  UpgradeReport,
+  ViewDifference,
+} from './health/offline/directory-report.js'
+export { renderDirectoryNagios, renderDirectoryPrometheus } from './health/offline/render-directory.js'
 export { renderNagios, type NagiosResult } from './health/render-nagios.js'
 export { renderPrometheus } from './health/render-prometheus.js'
 export {
@@ -246,6 +289,13 @@ export { RetryingStore, type StoreRetries } from './storage/retrying-store.js'
 export type { S3Credentials, S3Options } from './storage/s3-client.js'
 export type { ProxyChoice, StoreProxy } from './storage/tunnel-agent.js'
 export { compareCollection, type CompareJob } from './transfer/compare.js'
+export {
+  planRebuild,
+  rebuildIndex,
+  type RebuildJob,
+  type RebuildPlan,
+  type Rebuilt,
+} from './transfer/rebuild-index.js'
 export { eraseFromServer, type ServerHolding } from './transfer/erase-from-server.js'
 export type { Comparison, Difference, Tolerated } from './transfer/comparison.js'
 export { RestoreDiffersError, SwapInterruptedError, TargetExistsError } from './transfer/errors.js'

@@ -9,6 +9,7 @@ import type { Launcher } from './context.js'
 import { eraseCommand } from './erase.js'
 import { explainCommand } from './explain.js'
 import { healthCommand } from './health.js'
+import { rebuildCommand } from './rebuild.js'
 import { repoCommand } from './repo.js'
 import { rescueCommand } from './rescue.js'
 import { restoreCommand } from './restore.js'
@@ -45,6 +46,7 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
     backupCommand(launcher),
     restoreCommand(launcher),
     rescueCommand(launcher),
+    rebuildCommand(launcher),
     eraseCommand(launcher),
     repoCommand(launcher),
     configCommand(launcher),
