@@ -47,7 +47,10 @@ export async function partsOf(source: string): Promise<readonly number[] | null>
   return vector > 0 && vector < element && element <= 1024 * 1024 ? [vector, element - vector] : []
 }
 
-/** Reads a file of which the size is known and cuts it; a file that has become shorter is filled up with zeros. */
+/**
+ * Reads a file of which the size is known and cuts it; a file that has become shorter is filled up with zeros.
+ * The bytes of a piece are valid until the next one is asked for.
+ */
 export async function* cutFile(
   source: string,
   size: number,
@@ -57,21 +60,31 @@ export async function* cutFile(
   const handle = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW)
   try {
     const record = recordLength(parts)
-    const rest = parts.length === 0 ? 0 : parts.length
     const records = parts.length === 0 ? 0 : Math.floor(size / record) * record
-    const planes = Array.from({ length: rest + 1 }, () => new PlaneBuffer(blockSize))
-    const step = parts.length === 0 ? READ_BYTES : Math.max(1, Math.floor(READ_BYTES / record)) * record
-    for (let at = 0; at < size;) {
-      throwIfAborted(signal)
-      const end = at < records ? Math.min(at + step, records) : Math.min(at + READ_BYTES, size)
-      const bytes = await readExactly(handle, at, end - at)
-      const pieces = at < records ? takeApart(bytes, parts) : [bytes]
-      const first = at < records ? 0 : rest
-      for (const [index, piece] of pieces.entries())
-        for (const block of planes[first + index]?.push(piece) ?? [])
-          yield { plane: first + index, bytes: block }
-      at = end
+    const planes = Array.from({ length: parts.length + 1 }, () => new PlaneBuffer(blockSize))
+    const steps = readSteps(size, records, record)
+    const buffers = [Buffer.allocUnsafeSlow(longest(steps)), Buffer.allocUnsafeSlow(longest(steps))]
+    const read = async (index: number): Promise<Buffer> => {
+      const step = steps[index]
+      const buffer = buffers[index % 2]
+      if (step === undefined || buffer === undefined) return Buffer.alloc(0)
+      return readExactly(handle, step.at, buffer.subarray(0, step.length))
     }
+    let next = read(0)
+    for (const [index, { at }] of steps.entries()) {
+      throwIfAborted(signal)
+      const bytes = await next
+      // The disk works while what it gave is cut; a failure is told in its turn.
+      next = read(index + 1)
+      next.catch(() => {})
+      const isRecords = at < records
+      const pieces = isRecords ? takeApart(bytes, parts) : [bytes]
+      const first = isRecords ? 0 : parts.length
+      for (const [part, piece] of pieces.entries())
+        for (const block of planes[first + part]?.push(piece) ?? [])
+          yield { plane: first + part, bytes: block }
+    }
+    await next
     for (const [plane, buffer] of planes.entries()) {
       const last = buffer.rest()
       if (last.length > 0) yield { plane, bytes: last }
@@ -81,38 +94,60 @@ export async function* cutFile(
   }
 }
 
-/** Cuts what is pushed into blocks. */
+interface ReadStep {
+  readonly at: number
+  readonly length: number
+}
+
+/** Whole records first, then the rest. */
+function readSteps(size: number, records: number, record: number): readonly ReadStep[] {
+  const steps: ReadStep[] = []
+  const perRead = record === 0 ? READ_BYTES : Math.max(1, Math.floor(READ_BYTES / record)) * record
+  for (let at = 0; at < size;) {
+    const length = at < records ? Math.min(perRead, records - at) : Math.min(READ_BYTES, size - at)
+    steps.push({ at, length })
+    at += length
+  }
+  return steps
+}
+
+function longest(steps: readonly ReadStep[]): number {
+  return steps.reduce((most, { length }) => Math.max(most, length), 0)
+}
+
+/** Cuts what is pushed into blocks, without copying where a block lies within what was pushed. */
 class PlaneBuffer {
   readonly #blockSize: number
-  #pending: Buffer[] = []
-  #length = 0
+  readonly #block: Buffer
+  #filled = 0
 
   constructor(blockSize: number) {
     this.#blockSize = blockSize
+    this.#block = Buffer.allocUnsafeSlow(blockSize)
   }
 
-  *push(bytes: Uint8Array): Generator<Buffer> {
-    this.#pending.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-    this.#length += bytes.length
-    if (this.#length < this.#blockSize) return
-    const [only] = this.#pending
-    const all = this.#pending.length === 1 && only !== undefined ? only : Buffer.concat(this.#pending)
+  *push(bytes: Buffer): Generator<Buffer> {
     let at = 0
-    for (; at + this.#blockSize <= all.length; at += this.#blockSize)
-      yield all.subarray(at, at + this.#blockSize)
-    this.#pending = at === all.length ? [] : [all.subarray(at)]
-    this.#length = all.length - at
+    if (this.#filled > 0) {
+      at = bytes.copy(this.#block, this.#filled)
+      this.#filled += at
+      if (this.#filled < this.#blockSize) return
+      yield this.#block
+      this.#filled = 0
+    }
+    for (; at + this.#blockSize <= bytes.length; at += this.#blockSize)
+      yield bytes.subarray(at, at + this.#blockSize)
+    this.#filled = bytes.copy(this.#block, 0, at)
   }
 
   rest(): Buffer {
-    return Buffer.concat(this.#pending)
+    return this.#block.subarray(0, this.#filled)
   }
 }
 
-async function readExactly(handle: FileHandle, at: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length)
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await handle.read(buffer, done, length - done, at + done)
+async function readExactly(handle: FileHandle, at: number, buffer: Buffer): Promise<Buffer> {
+  for (let done = 0; done < buffer.length;) {
+    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, at + done)
     if (bytesRead === 0) {
       buffer.fill(0, done)
       break

@@ -107,12 +107,10 @@ export class ObjectWriter {
     // A loop: while one collection waits here, another may fill the next bundle.
     const most = kind === 'blocks' ? MAX_OBJECT_BYTES : BUNDLE_BYTES
     while ((this.#open.get(kind)?.length ?? 0) + length > most) await this.#seal(kind)
-    const bundle = this.#open.get(kind) ?? { object: { reference: null }, pieces: [], length: 0 }
+    const bundle = this.#open.get(kind) ?? new Bundle(most, kind === 'blocks' ? most : SMALLEST_BUNDLE)
     this.#open.set(kind, bundle)
     const extent = { object: bundle.object, offset: bundle.length, length }
-    // Copied: a small piece may be a view that keeps a large buffer alive.
-    bundle.pieces.push(Buffer.concat(pieces, length))
-    bundle.length += length
+    bundle.add(pieces)
     return extent
   }
 
@@ -120,7 +118,7 @@ export class ObjectWriter {
     const bundle = this.#open.get(kind)
     if (bundle === undefined) return
     this.#open.delete(kind)
-    await this.#start(kind, bundle.object, joined(bundle.pieces))
+    await this.#start(kind, bundle.object, bundle.bytes())
   }
 
   #isFull(): boolean {
@@ -172,11 +170,42 @@ export class ObjectWriter {
   }
 }
 
-interface Bundle {
-  readonly object: PendingObject
-  readonly pieces: Uint8Array[]
-  length: number
+/** Collects small pieces; they are copied, for one may be a view that keeps a large buffer alive. */
+class Bundle {
+  readonly object: PendingObject = { reference: null }
+  length = 0
+  readonly #most: number
+  readonly #first: number
+  #buffer = Buffer.alloc(0)
+
+  constructor(most: number, first: number) {
+    this.#most = most
+    this.#first = first
+  }
+
+  add(pieces: readonly Uint8Array[]): void {
+    for (const piece of pieces) {
+      this.#reserve(this.length + piece.length)
+      this.#buffer.set(piece, this.length)
+      this.length += piece.length
+    }
+  }
+
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.length)
+  }
+
+  /** Grows, so that what stays small takes little. */
+  #reserve(needed: number): void {
+    if (needed <= this.#buffer.length) return
+    const larger = Math.min(this.#most, Math.max(needed, this.#buffer.length * 4, this.#first))
+    const grown = Buffer.allocUnsafeSlow(larger)
+    this.#buffer.copy(grown, 0, 0, this.length)
+    this.#buffer = grown
+  }
 }
+
+const SMALLEST_BUNDLE = 64 * 1024
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const [only] = pieces

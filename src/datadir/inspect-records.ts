@@ -1,4 +1,5 @@
 import { rowsInSteps, seqIdOf } from './inspect-steps.js'
+import { packedIds } from './packed-ids.js'
 import { replayLog, type BlockedReplay, type ReplayedLog, type ReplayJob } from './replay-log.js'
 
 /** Records and vectors of a collection, as they are after the server has read its log. */
@@ -67,13 +68,14 @@ export async function inspectRecords(job: RecordJob): Promise<RecordFacts> {
 }
 
 function idsInTables({ database, metadataSegment, newest, signal }: RecordJob): AsyncIterable<string> {
+  if (newest === null) return packedIds(database, metadataSegment ?? '', signal)
   const rows = rowsInSteps(
     database,
     {
       table: 'embeddings',
       key: 'embedding_id',
       keyType: 'text',
-      columns: newest === null ? 'embedding_id AS id' : 'embedding_id AS id, seq_id',
+      columns: 'embedding_id AS id, seq_id',
       where: 'segment_id = ?',
       values: [metadataSegment ?? ''],
     },
@@ -81,7 +83,7 @@ function idsInTables({ database, metadataSegment, newest, signal }: RecordJob): 
   )
   return (async function* () {
     for await (const { id, seq_id } of rows) {
-      const isLater = newest !== null && (seqIdOf(seq_id) ?? 0n) > newest
+      const isLater = (seqIdOf(seq_id) ?? 0n) > newest
       if (!isLater) yield String(id)
     }
   })()

@@ -1,8 +1,8 @@
 import { displayName, type CollectionDefinition } from '../core/records.js'
 import { throwIfAborted } from '../core/errors.js'
+import { checkTables } from './check-tables.js'
 import { openDataDirectory, type DataDirectory } from './data-directory.js'
 import { inspectCollection } from './inspect-collection.js'
-import { checkIntegrity } from './inspect-pages.js'
 import type { MigrationFingerprint } from './migrations.js'
 
 /** What a copy of a data directory was found to hold. */
@@ -40,7 +40,7 @@ export async function proveDirectory(job: {
   const opened = await openDataDirectory(directory, { tempDir })
   try {
     const { database, fingerprint } = opened
-    const problems = checkIntegrity(database, false).damage.map((line) => `chroma.sqlite3: ${line}`)
+    const problems = (await checkTables(database, signal)).map((line) => `chroma.sqlite3: ${line}`)
     const tenants = database.all('SELECT id FROM tenants ORDER BY id').map((row) => String(row['id']))
     const collections: ProvenCollection[] = []
     for (const definition of opened.collections()) {
