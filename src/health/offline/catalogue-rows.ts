@@ -1,4 +1,4 @@
-import type { CatalogueEntry } from './catalogue-entry.js'
+import { RESCUE, RESTORE, type CatalogueEntry } from './catalogue-entry.js'
 
 const CLEAN_ORPHANS = 'chroma-ops cleanup orphans --path {path} --apply'
 const CLEAN_LOG = 'chroma-ops cleanup wal --path {path} --apply'
@@ -60,7 +60,7 @@ export const rowEntries = {
     meaning: 'A collection lacks one of its two segments.',
     consequence: 'Every request to it fails (412).',
     advice: 'restore the collection from a backup',
-    command: 'chroma-ops restore latest --repo REPOSITORY --path NEW_DIRECTORY',
+    command: RESTORE,
   },
   LOG_UNPURGED: {
     severity: 'warning',
@@ -74,23 +74,23 @@ export const rowEntries = {
     meaning: 'The log holds a row that the server cannot read.',
     consequence:
       'When the collection is used, the component that applies the log dies for all collections, after every restart again.',
-    advice: 'stop the server, back up the directory, and have the row taken out',
-    command: CLEAN_LOG,
+    advice: 'stop the server, rescue the records, and restore them into a new directory',
+    command: RESCUE,
   },
   LOG_BEHIND: {
     severity: 'critical',
     meaning: 'The log has been emptied: its newest row is older than what the indexes have seen.',
     consequence:
       'The next writes get numbers that count as seen: they are answered with success, never applied, and purged.',
-    advice: 'stop all writers now; the log must get a row with a higher number before anything is written',
-    command: CLEAN_LOG,
+    advice: 'stop all writers now; back up the records and restore them into a new directory',
+    command: 'chroma-ops backup --path {path} --type full --repo REPOSITORY',
   },
   POSITION_POISONED: {
     severity: 'critical',
     meaning: 'A position in max_seq_id is no possible number.',
     consequence: 'Every write to the collection counts as already applied, and is lost.',
     advice: 'stop all writers; restore a backup, or rescue the records',
-    command: 'chroma-ops rescue --path {path} --repo REPOSITORY',
+    command: RESCUE,
   },
   POSITION_NOT_CONVERTED: {
     severity: 'critical',
@@ -98,7 +98,7 @@ export const rowEntries = {
       'A position in max_seq_id is stored as Chroma did before 1.0, in a database that has been migrated.',
     consequence: 'Every request to the collection fails ("mismatched types … u64 … BLOB").',
     advice: 'an old server has written to the directory after the upgrade: rescue the records',
-    command: 'chroma-ops rescue --path {path} --repo REPOSITORY',
+    command: RESCUE,
   },
   WRITES_INVISIBLE: {
     severity: 'info',

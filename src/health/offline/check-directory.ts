@@ -69,7 +69,7 @@ export async function checkDirectory(job: DirectoryHealthJob): Promise<Directory
     level: job.level,
     path: path.resolve(job.path),
     startedAt,
-    durationMs: performance.now() - started,
+    durationMs: Math.round(performance.now() - started),
     ...facts,
     findings,
   }

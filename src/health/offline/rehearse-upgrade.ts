@@ -21,7 +21,7 @@ export async function rehearseUpgrade(job: {
   const started = performance.now()
   const copy = await makePrivateCopy({ directory, tempDir, signal })
   const rehearsal = (found: Pick<Rehearsal, 'differences' | 'failure'>): Rehearsal => ({
-    durationMs: performance.now() - started,
+    durationMs: Math.round(performance.now() - started),
     copiedBytes: copy.bytes,
     collections: offline.collections.length,
     ...found,
