@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { ChromaApi } from '../../chroma/api.js'
 import type { ServerOptions } from '../../chroma/transport.js'
 import { selectCollections, type CollectionSelection } from '../../core/collection-pattern.js'
-import { OpsError, UsageError } from '../../core/errors.js'
+import { isErrno, OpsError, UsageError } from '../../core/errors.js'
 import type { Progress } from '../../core/progress.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import { openDataDirectory, type DataDirectory } from '../../datadir/data-directory.js'
@@ -230,7 +230,6 @@ function allocated({ segmentFolders }: FolderFacts): number {
 }
 
 function notThere(error: unknown): null {
-  if (error instanceof Error && 'code' in error && ['ENOENT', 'ENOTDIR'].includes(String(error.code)))
-    return null
+  if (isErrno(error, 'ENOENT', 'ENOTDIR')) return null
   throw error
 }
