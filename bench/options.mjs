@@ -5,16 +5,28 @@ const HELP = `npm run bench -- [options]
   --sizes LIST          records x dimension, e.g. 20000x384,5000x1536 (the default)
   --rounds N            rounds of each comparison (default 5)
   --cores LIST          shared, pinned or both (default both); pinned: the server on core 0, the client on core 1
-  --only LIST           of: read, write, verify, stores, memory, physical, start, growth (default all but growth)
+  --only LIST           of: read, write, verify, stores, memory, physical, directory, start,
+                        growth (default all but growth)
   --growth LIST         record counts for growth (default 10000,50000,200000)
   --growth-dimension N  (default 128)
+  --directory LIST      sizes for directory (default 100000x384)
   --memory LIST         further sizes for memory, e.g. 1000000x32
   --s3-endpoint URL     an S3 server for stores instead of the one that comes with the tests;
                         bucket "bench" and credentials from the environment
   --out FILE            where the JSON goes (default bench/results/<time>.json)
 `
 
-const MEASUREMENTS = ['read', 'write', 'verify', 'stores', 'memory', 'physical', 'start', 'growth']
+const MEASUREMENTS = [
+  'read',
+  'write',
+  'verify',
+  'stores',
+  'memory',
+  'physical',
+  'directory',
+  'start',
+  'growth',
+]
 
 /** Flags of the command line as numbers and lists; prints the help and ends when asked to. */
 export function readOptions(args) {
@@ -24,9 +36,10 @@ export function readOptions(args) {
       sizes: { type: 'string', default: '20000x384,5000x1536' },
       rounds: { type: 'string', default: '5' },
       cores: { type: 'string', default: 'both' },
-      only: { type: 'string', default: 'read,write,verify,stores,memory,physical,start' },
+      only: { type: 'string', default: 'read,write,verify,stores,memory,physical,directory,start' },
       growth: { type: 'string', default: '10000,50000,200000' },
       'growth-dimension': { type: 'string', default: '128' },
+      directory: { type: 'string', default: '100000x384' },
       memory: { type: 'string', default: '' },
       's3-endpoint': { type: 'string' },
       out: { type: 'string' },
@@ -46,6 +59,7 @@ export function readOptions(args) {
     only: list(values.only).map((name) => oneOf(name, MEASUREMENTS)),
     growth: list(values.growth).map(wholeNumber),
     growthDimension: wholeNumber(values['growth-dimension']),
+    directory: list(values.directory).map(size),
     memory: list(values.memory).map(size),
     s3Endpoint: values['s3-endpoint'],
     out: values.out,

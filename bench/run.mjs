@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { arrangeCores, canPin } from './cores.mjs'
 import { addBodies } from './dataset.mjs'
 import { library } from './library.mjs'
+import { measureDirectory } from './measure-directory.mjs'
 import { measureGrowth } from './measure-growth.mjs'
 import { measureMemory } from './measure-memory.mjs'
 import { measurePhysical } from './measure-physical.mjs'
@@ -33,6 +34,11 @@ try {
   for (const size of options.sizes) await measureSize(size)
   for (const size of options.memory)
     await withServer((context) => filled({ ...context, size }, measureMemory))
+  if (options.only.includes('directory')) {
+    const { directory: sizes, rounds } = options
+    for (const size of sizes)
+      await withServer((context) => filled({ ...context, size, rounds }, measureDirectory))
+  }
   if (options.only.includes('growth')) {
     const { growth: counts, growthDimension: dimension, rounds } = options
     await withServer((context) => measureGrowth({ ...context, counts, dimension, rounds }))
@@ -46,7 +52,7 @@ try {
 
 async function measureSize(size) {
   const { only, rounds } = options
-  const measures = only.filter((name) => name !== 'start' && name !== 'growth')
+  const measures = only.filter((name) => !['start', 'growth', 'directory'].includes(name))
   if (measures.length === 0) return
   await withServer((server) =>
     filled({ ...server, size, rounds, endpoint: options.s3Endpoint }, async (context) => {
