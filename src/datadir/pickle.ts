@@ -54,7 +54,8 @@ export class IndexPickleParser {
   push(piece: Uint8Array): void {
     const bytes = this.#left.length === 0 ? piece : Buffer.concat([this.#left, piece])
     const used = this.#machine.run(bytes)
-    this.#left = bytes.slice(used)
+    // A copy, which `slice` of a Buffer is not: the caller may read the next piece into the same memory.
+    this.#left = Uint8Array.from(bytes.subarray(used))
   }
 
   /** Throws {@link PickleError} when the file ended too early. */
