@@ -14,6 +14,7 @@ import { FileWriter } from './file-writer.js'
 import { narrowingOf, refusalOf } from './guards.js'
 import { listBackups, readableHeads } from './list-backups.js'
 import type { BackupHead } from './manifest.js'
+import { MAX_OBJECT_BYTES } from './object-reference.js'
 import { ObjectWriter } from './object-writer.js'
 import { ParentFiles } from './parent-files.js'
 import type { PhysicalBackupJob, PhysicalBackupSummary } from './physical-job.js'
@@ -49,7 +50,13 @@ export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<Phys
   const parent = parentHead ? await ParentFiles.open({ ...job, head: parentHead }) : null
   const session = await Session.begin({ ...job, backup: id, pins: parent === null ? [] : [parent.head.id] })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
-  const objects = new ObjectWriter({ store: repository.store, backup: id, concurrency, signal })
+  const objects = new ObjectWriter({
+    store: repository.store,
+    backup: id,
+    concurrency,
+    bytesOnTheirWay: concurrency * MAX_OBJECT_BYTES,
+    signal,
+  })
   let committing = false
   try {
     const run = { job, id, started, parent, previous, objects }

@@ -1,3 +1,4 @@
+import { webcrypto } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 
@@ -49,6 +50,8 @@ export interface ObjectWriterOptions {
   readonly backup: string
   /** Objects hashed, compressed and stored at the same time. */
   readonly concurrency: number
+  /** Plaintext of them at most, beside one object; bounds memory. Default: 16 MiB. */
+  readonly bytesOnTheirWay?: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -124,7 +127,9 @@ export class ObjectWriter {
   #isFull(): boolean {
     const objects = this.#onTheirWay.size
     return (
-      objects > 0 && (objects >= this.#options.concurrency || this.#bytesOnTheirWay >= BYTES_ON_THEIR_WAY)
+      objects > 0 &&
+      (objects >= this.#options.concurrency ||
+        this.#bytesOnTheirWay >= (this.#options.bytesOnTheirWay ?? BYTES_ON_THEIR_WAY))
     )
   }
 
@@ -146,12 +151,12 @@ export class ObjectWriter {
 
   async #store(encoding: Encoding, object: PendingObject, plaintext: Uint8Array): Promise<void> {
     const { store, backup, signal } = this.#options
-    const plaintextSha256 = sha256Hex(plaintext)
+    const plaintextSha256 = await sha256Of(plaintext)
     const stored = encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
     const reference = {
       backup,
       id: contentId(plaintextSha256),
-      sha256: encoding === 'raw' ? plaintextSha256 : sha256Hex(stored),
+      sha256: encoding === 'raw' ? plaintextSha256 : await sha256Of(stored),
       size: stored.length,
       length: plaintext.length,
       encoding,
@@ -169,6 +174,14 @@ export class ObjectWriter {
     if (this.#failure !== null) throw this.#failure.error
   }
 }
+
+/** Large ones by another thread, while this one goes on. */
+async function sha256Of(bytes: Uint8Array): Promise<string> {
+  if (bytes.length < HASHED_APART) return sha256Hex(bytes)
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex')
+}
+
+const HASHED_APART = 1024 * 1024
 
 /** Collects small pieces; they are copied, for one may be a view that keeps a large buffer alive. */
 class Bundle {
