@@ -14,6 +14,7 @@ import {
 } from '../datadir/directory-swap.js'
 import { requireNoHolder } from '../datadir/holder.js'
 import { DiskFullError, OWN_FOLDER } from '../datadir/own-folder.js'
+import type { ErasedRecords } from '../transfer/restore-plan.js'
 import type { BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
 import { stageBackup, type RecordSelection, type StagedBackup } from './stage-backup.js'
@@ -54,6 +55,8 @@ export interface DirectoryRestored {
   readonly records: number
   /** Of the files; null when an earlier run wrote them. */
   readonly bytes: number | null
+  /** What stayed out because it was erased since the backup; null when an earlier run wrote the files. */
+  readonly erased: readonly ErasedRecords[] | null
   /** Where the old contents are; null when there were none, or they were deleted. */
   readonly keptAs: string | null
   readonly durationMs: number
@@ -181,6 +184,7 @@ function report(
     collections: head.counts.collections,
     records: head.counts.records,
     bytes: staged?.bytes ?? null,
+    erased: staged?.erased ?? null,
     keptAs: done.keptAs,
     durationMs: now().getTime() - started,
   }

@@ -7,6 +7,8 @@ import { startEmbeddedServer } from '../chroma/embedded-server.js'
 import type { Progress } from '../core/progress.js'
 import { OWN_FOLDER } from '../datadir/own-folder.js'
 import { syncTree } from '../datadir/sync-folder.js'
+import type { ErasedRecords } from '../transfer/restore-plan.js'
+import { eraseStaged } from './erase-staged.js'
 import type { BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
 import { restoreBackup } from './restore-backup.js'
@@ -35,23 +37,30 @@ export interface StageJob {
 export interface StagedBackup {
   /** Of the files. */
   readonly bytes: number
+  /** What stayed out because it was erased since the backup. */
+  readonly erased: readonly ErasedRecords[]
 }
 
 /** Makes a backup a data directory, durable: its files, or those that a temporary server writes its records into. */
 export async function stageBackup(job: StageJob): Promise<StagedBackup> {
-  if (job.head.type === 'physical') return writeFiles({ ...job, durable: true })
   const { folder, cacheDir, signal } = job
+  if (job.head.type === 'physical') {
+    const { bytes } = await writeFiles({ ...job, durable: true })
+    const erased = job.selection.includeErased === true ? [] : await eraseStaged(job)
+    return erased.length === 0 ? { bytes, erased } : { bytes: await syncTree(folder), erased }
+  }
+  let erased: readonly ErasedRecords[] = []
   const server = await startEmbeddedServer({ directory: folder, cacheDir, ...(signal && { signal }) })
   try {
     const transport = await connectTransport({ url: server.url, ...(signal && { signal }) })
     try {
-      await restoreBackup({
+      ;({ erased } = await restoreBackup({
         ...job,
         ...job.selection,
         api: new ChromaApi(transport),
         mode: 'create',
         compare: true,
-      })
+      }))
     } finally {
       await transport.close()
     }
@@ -60,5 +69,5 @@ export async function stageBackup(job: StageJob): Promise<StagedBackup> {
   }
   // Its mark would allow servers to be started on somebody's directory.
   await rm(path.join(folder, OWN_FOLDER), { recursive: true, force: true })
-  return { bytes: await syncTree(folder) }
+  return { bytes: await syncTree(folder), erased }
 }

@@ -1,6 +1,7 @@
 import type { DirectoryRestored, RestoreDirectoryPlan } from '../backup/restore-directory.js'
 import { byteRate, bytes, duration, plural } from '../output/format.js'
 import type { Style } from '../output/style.js'
+import { erasedLines } from './describe-restore.js'
 
 export function describeDirectoryPlan(plan: RestoreDirectoryPlan, style: Style): string {
   const { backup, directory, type, replaced, refusals } = plan
@@ -29,6 +30,7 @@ export function describeDirectoryRestored(restored: DirectoryRestored, style: St
     restored.resumed
       ? 'an earlier run had written and verified it; this one has put it in place'
       : style.good('every byte verified, durable, and in place'),
+    ...erasedLines(restored.erased ?? []),
     ...(keptAs === null ? [] : [`what was there is kept in ${keptAs}`]),
   ].join('\n')
 }

@@ -73,7 +73,8 @@ export function describeRestore(summary: RestoreSummary, style: Style): string {
   ].join('\n')
 }
 
-function erasedLines(erased: readonly ErasedRecords[]): string[] {
+/** What a restore left out, for people. */
+export function erasedLines(erased: readonly ErasedRecords[]): string[] {
   return erased.map(
     ({ collection, records }) =>
       `${collection}: ${plural(records, 'record')} left out, erased since the backup (--include-erased brings them back)`,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
@@ -102,6 +102,31 @@ describe('erase', () => {
     })
     const everything = await runCli([...restore, '--mode', 'replace', '--include-erased', '--json'])
     expect(documentOf(everything)).toMatchObject({ records: 60, erased: [] })
+  })
+
+  test('a physical backup is restored without them too', async () => {
+    await chroma.kill()
+    await chroma.halt()
+    const data = path.join(folder, 'data')
+    const files = path.join(folder, 'files')
+    await runCli(['backup', '--path', data, '--type', 'physical', '--repo', files, '--init'])
+    const gone = ['erase', '--id', 'id21', '--path', data, '--repo', files, '--server-stopped']
+    expect(documentOf(await runCli([...gone, '--json']))).toMatchObject({
+      unsearched: [{ code: 'PHYSICAL' }],
+    })
+    expect(await runCli([...gone, '--apply'])).toMatchObject({ exitCode: 0 })
+    const restored = path.join(folder, 'restored')
+    const result = documentOf(
+      await runCli(['restore', 'latest', '--path', restored, '--repo', files, '--json']),
+    )
+    const docs = { collection: 'default_tenant/default_database/docs', records: 1 }
+    expect(result).toMatchObject({ erased: expect.arrayContaining([docs]) })
+    for (const directory of [data, restored])
+      expect((await readFile(path.join(directory, 'chroma.sqlite3'))).includes('document 21')).toBe(false)
+    const everything = path.join(folder, 'everything')
+    await runCli(['restore', 'latest', '--path', everything, '--repo', files, '--include-erased'])
+    expect((await readFile(path.join(everything, 'chroma.sqlite3'))).includes('document 21')).toBe(true)
+    await chroma.restart()
   })
 
   test('--read-only refuses it', async () => {
