@@ -10,7 +10,6 @@ import { withAudit } from './audit.js'
 import { namedDirectory, quarantineOf, sqliteTempDir } from './cleanup-target.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
-import { describeCleanup, describeCleanupPlan } from './describe-cleanup.js'
 import { UnknownWordError } from './errors.js'
 import { requireBackupOf } from './require-backup.js'
 
@@ -64,7 +63,10 @@ async function cleanup(
   targets: readonly CleanupTarget[],
 ): Promise<void> {
   const job = await jobOf(context, flags, targets)
-  const { applyCleanup, planOf } = await import('../cleanup/apply.js')
+  const [{ applyCleanup, planOf }, { describeCleanup, describeCleanupPlan }] = await Promise.all([
+    import('../cleanup/apply.js'),
+    import('./describe-cleanup.js'),
+  ])
   if (flags.apply !== true) {
     const plan = await planOf(job)
     context.output.result({ applied: false, ...plan }, describeCleanupPlan)

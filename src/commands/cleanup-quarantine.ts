@@ -1,11 +1,7 @@
 import { Command } from 'commander'
 
-import type { EmptiedQuarantine, QuarantinedRun } from '../cleanup/quarantine.js'
 import { durationOf } from '../config/values.js'
 import { ExitCode } from '../core/exit-code.js'
-import { bytes, duration, grouped, instant, plural, shortBytes } from '../output/format.js'
-import type { Style } from '../output/style.js'
-import { table } from '../output/table.js'
 import { withAudit } from './audit.js'
 import { namedDirectory, quarantineOf } from './cleanup-target.js'
 import { act, group } from './command.js'
@@ -30,7 +26,10 @@ function listCommand(launcher: Launcher): Command {
       directory,
       command.opts<{ quarantineDir?: string }>().quarantineDir,
     )
-    const { listQuarantine } = await import('../cleanup/quarantine.js')
+    const [{ listQuarantine }, { runTable }] = await Promise.all([
+      import('../cleanup/quarantine.js'),
+      import('./describe-quarantine.js'),
+    ])
     const runs = await listQuarantine(quarantine)
     context.output.result({ directory, quarantine, runs }, () =>
       runs.length === 0 ? `nothing is in ${quarantine}` : runTable(runs),
@@ -55,7 +54,10 @@ function emptyCommand(launcher: Launcher): Command {
     const directory = namedDirectory(context)
     const quarantine = await quarantineOf(context, directory, quarantineDir)
     if (apply) context.changes('cleanup quarantine empty')
-    const { emptyQuarantine } = await import('../cleanup/quarantine.js')
+    const [{ emptyQuarantine }, { describeEmptied }] = await Promise.all([
+      import('../cleanup/quarantine.js'),
+      import('./describe-quarantine.js'),
+    ])
     const { host, signal } = context
     const work = () =>
       emptyQuarantine({ directory, quarantine, olderThanMs: olderThan, now: host.now, apply, signal })
@@ -66,30 +68,4 @@ function emptyCommand(launcher: Launcher): Command {
     if (result.errors.length > 0) context.finish(ExitCode.findings)
     context.output.result({ directory, quarantine, ...result }, describeEmptied)
   })
-}
-
-function runTable(runs: readonly QuarantinedRun[]): string {
-  const rows = runs.map(({ run, created, state, bytes: size, removed }) => [
-    run,
-    instant(new Date(created)),
-    state,
-    grouped(removed.reduce((sum, { count }) => sum + count, 0)),
-    shortBytes(size),
-  ])
-  return table(['run', 'created', 'state', 'things', 'size'], rows, ['things', 'size'])
-}
-
-function describeEmptied(
-  { applied, runs, freedBytes, errors, durationMs }: EmptiedQuarantine,
-  style: Style,
-): string {
-  if (runs.length === 0 && errors.length === 0) return 'nothing to delete'
-  const size = bytes(applied ? freedBytes : runs.reduce((sum, run) => sum + run.bytes, 0))
-  return [
-    ...(runs.length === 0 ? [] : [runTable(runs), '']),
-    ...errors.map(({ message }) => `${style.bad('not deleted')}: ${message}`),
-    applied
-      ? `${plural(runs.length, 'run')} deleted, ${size} given back (${duration(durationMs)})`
-      : `would delete ${plural(runs.length, 'run')}, ${size}; add --apply to do it`,
-  ].join('\n')
 }

@@ -2,6 +2,7 @@ import { realpath, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno } from '../core/errors.js'
+import { NotADataDirectoryError } from './errors.js'
 
 /** Where a directory's files are. Sizes in bytes. */
 export interface FileSystem {
@@ -26,11 +27,12 @@ export async function fileSystemOf(directory: string): Promise<FileSystem> {
 
 /**
  * The directory by its own name, without symbolic links. Through `/proc/<process>/root`, as the files of a
- * container are reached from outside, names lead elsewhere; there it stays as it is.
+ * container are reached from outside, names lead elsewhere; there it stays as it is. Rejects with a
+ * {@link NotADataDirectoryError} where there is no directory.
  */
 export async function realDirectory(directory: string): Promise<string> {
   const given = path.resolve(directory)
-  const { dev, ino } = await stat(given)
+  const { dev, ino } = await statDirectory(given)
   try {
     const real = await realpath(given)
     const found = await stat(real)
@@ -39,6 +41,17 @@ export async function realDirectory(directory: string): Promise<string> {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return given
     throw error
   }
+}
+
+async function statDirectory(directory: string) {
+  try {
+    const found = await stat(directory)
+    if (found.isDirectory()) return found
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error
+    throw new NotADataDirectoryError(directory, 'there is no such directory')
+  }
+  throw new NotADataDirectoryError(directory, 'it is not a directory')
 }
 
 /** What a type number of Linux's statfs(2) means. */
