@@ -290,6 +290,6 @@ function textOf(value: PickleValue & { readonly kind: 'text' }): string {
 
 function ownCopy(value: PickleValue): PickleValue {
   if (value.kind !== 'text') return value
-  const bytes = value.bytes.slice(value.from, value.to)
+  const bytes = Uint8Array.from(value.bytes.subarray(value.from, value.to))
   return { kind: 'text', bytes, from: 0, to: bytes.length }
 }
