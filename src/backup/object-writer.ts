@@ -64,6 +64,8 @@ export class ObjectWriter {
   readonly #open = new Map<ObjectKind, Bundle>()
   readonly #onTheirWay = new Set<Promise<void>>()
   readonly #stored = new Map<string, ObjectReference>()
+  /** Whole buffers of blocks that have been stored. */
+  readonly #spare: Buffer[] = []
   #failure: { readonly error: unknown } | null = null
   #bytesOnTheirWay = 0
   #addedBytes = 0
@@ -77,11 +79,11 @@ export class ObjectWriter {
     return this.#addedBytes
   }
 
-  /** `pieces` belong together and must not be changed afterwards. */
+  /** `pieces` belong together and must not be changed afterwards; those of blocks are copied at once. */
   async append(kind: ObjectKind, pieces: readonly Uint8Array[]): Promise<readonly PendingExtent[]> {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
     if (length === 0) return []
-    if (length < BUNDLED_BELOW) return [await this.#bundle(kind, pieces, length)]
+    if (length < BUNDLED_BELOW || kind === 'blocks') return [await this.#bundle(kind, pieces, length)]
     const plaintext = joined(pieces)
     const extents: PendingExtent[] = []
     for (let at = 0; at < length; at += MAX_OBJECT_BYTES) {
@@ -110,7 +112,7 @@ export class ObjectWriter {
     // A loop: while one collection waits here, another may fill the next bundle.
     const most = kind === 'blocks' ? MAX_OBJECT_BYTES : BUNDLE_BYTES
     while ((this.#open.get(kind)?.length ?? 0) + length > most) await this.#seal(kind)
-    const bundle = this.#open.get(kind) ?? new Bundle(most, kind === 'blocks' ? most : SMALLEST_BUNDLE)
+    const bundle = this.#open.get(kind) ?? new Bundle(most, this.#bufferFor(kind))
     this.#open.set(kind, bundle)
     const extent = { object: bundle.object, offset: bundle.length, length }
     bundle.add(pieces)
@@ -122,6 +124,12 @@ export class ObjectWriter {
     if (bundle === undefined) return
     this.#open.delete(kind)
     await this.#start(kind, bundle.object, bundle.bytes())
+  }
+
+  /** Blocks fill their bundles, one after the other, in the same memory: new memory would have to be zeroed and freed. */
+  #bufferFor(kind: ObjectKind): Buffer {
+    if (kind !== 'blocks') return Buffer.allocUnsafeSlow(SMALLEST_BUNDLE)
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(MAX_OBJECT_BYTES)
   }
 
   #isFull(): boolean {
@@ -138,6 +146,9 @@ export class ObjectWriter {
     this.#throwFailure()
     throwIfAborted(this.#options.signal)
     const work = this.#store(ENCODINGS[kind], object, plaintext)
+      .then(() => {
+        if (kind === 'blocks') this.#spare.push(Buffer.from(plaintext.buffer))
+      })
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })
@@ -188,12 +199,11 @@ class Bundle {
   readonly object: PendingObject = { reference: null }
   length = 0
   readonly #most: number
-  readonly #first: number
-  #buffer = Buffer.alloc(0)
+  #buffer: Buffer
 
-  constructor(most: number, first: number) {
+  constructor(most: number, buffer: Buffer) {
     this.#most = most
-    this.#first = first
+    this.#buffer = buffer
   }
 
   add(pieces: readonly Uint8Array[]): void {
@@ -211,7 +221,7 @@ class Bundle {
   /** Grows, so that what stays small takes little. */
   #reserve(needed: number): void {
     if (needed <= this.#buffer.length) return
-    const larger = Math.min(this.#most, Math.max(needed, this.#buffer.length * 4, this.#first))
+    const larger = Math.min(this.#most, Math.max(needed, this.#buffer.length * 4))
     const grown = Buffer.allocUnsafeSlow(larger)
     this.#buffer.copy(grown, 0, 0, this.length)
     this.#buffer = grown
