@@ -1,11 +1,7 @@
-import { rm } from 'node:fs/promises'
-import path from 'node:path'
-
 import { GuardError } from '../core/errors.js'
 import { displayName, type CollectionDefinition } from '../core/records.js'
 import { openDataDirectory, type DataDirectory } from '../datadir/data-directory.js'
 import { DirectoryTooOldError, eraseFromDirectory } from '../datadir/erase-directory.js'
-import { OWN_FOLDER } from '../datadir/own-folder.js'
 import type { ErasedRecords } from '../transfer/restore-plan.js'
 import { Erasures, type ErasedIds } from './erasures.js'
 import type { BackupHead } from './manifest.js'
@@ -21,10 +17,10 @@ export interface EraseStagedJob {
 
 /**
  * Erases from the files of a physical backup what was erased from its source since, so that a restore does not
- * bring it back. Rejects with a GuardError `ERASED_NOT_REMOVABLE` (15) when the files are of a release whose
+ * bring it back; null when nothing had to be. Leaves the folder of our own lock behind. Rejects with a GuardError `ERASED_NOT_REMOVABLE` (15) when the files are of a release whose
  * directories are not changed.
  */
-export async function eraseStaged(job: EraseStagedJob): Promise<readonly ErasedRecords[]> {
+export async function eraseStaged(job: EraseStagedJob): Promise<readonly ErasedRecords[] | null> {
   const { repository, head, folder, signal } = job
   const erasures = await Erasures.read(repository, signal)
   const doomed = new Map<string, ReadonlySet<string>>()
@@ -37,7 +33,7 @@ export async function eraseStaged(job: EraseStagedJob): Promise<readonly ErasedR
   } finally {
     data.close()
   }
-  if ([...doomed.values()].every((ids) => ids.size === 0)) return []
+  if ([...doomed.values()].every((ids) => ids.size === 0)) return null
   try {
     const none: ReadonlySet<string> = new Set()
     const { collections } = await eraseFromDirectory({
@@ -55,8 +51,6 @@ export async function eraseStaged(job: EraseStagedJob): Promise<readonly ErasedR
       hint: 'restore its records into a server with --url, or give --include-erased',
       cause: error,
     })
-  } finally {
-    await rm(path.join(folder, OWN_FOLDER), { recursive: true, force: true })
   }
 }
 

@@ -7,6 +7,7 @@ import { startEmbeddedServer, type EmbeddedServer } from '../chroma/embedded-ser
 import { claimDirectory } from '../chroma/server-directory.js'
 import { GuardError } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
+import { eraseStaged } from './erase-staged.js'
 import type { BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
 import { restoreBackup } from './restore-backup.js'
@@ -75,7 +76,10 @@ export async function serveBackup(job: ServeJob): Promise<ServedBackup> {
 
 async function serverOn(job: ServeJob, directory: string): Promise<EmbeddedServer> {
   await claimDirectory(directory)
-  if (job.head.type === 'physical') await writeFiles({ ...job, folder: directory, durable: false })
+  if (job.head.type === 'physical') {
+    await writeFiles({ ...job, folder: directory, durable: false })
+    if (job.includeErased !== true) await eraseStaged({ ...job, folder: directory })
+  }
   const { cacheDir, port, signal } = job
   return startEmbeddedServer({
     directory,

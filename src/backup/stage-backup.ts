@@ -46,8 +46,10 @@ export async function stageBackup(job: StageJob): Promise<StagedBackup> {
   const { folder, cacheDir, signal } = job
   if (job.head.type === 'physical') {
     const { bytes } = await writeFiles({ ...job, durable: true })
-    const erased = job.selection.includeErased === true ? [] : await eraseStaged(job)
-    return erased.length === 0 ? { bytes, erased } : { bytes: await syncTree(folder), erased }
+    const erased = job.selection.includeErased === true ? null : await eraseStaged(job)
+    if (erased === null) return { bytes, erased: [] }
+    await rm(path.join(folder, OWN_FOLDER), { recursive: true, force: true })
+    return { bytes: await syncTree(folder), erased }
   }
   let erased: readonly ErasedRecords[] = []
   const server = await startEmbeddedServer({ directory: folder, cacheDir, ...(signal && { signal }) })
