@@ -137,7 +137,7 @@ class DirectoryReader implements CollectionReader {
     let rows = most
     for (let at = 0; at < this.#rowIds.length;) {
       const piece = this.#rowIds.subarray(at, at + rows)
-      const bytes = pages.textBytes(piece) + piece.length * vectorBytes
+      const bytes = pages.documentBytes(piece) + piece.length * vectorBytes
       if (bytes > SURPRISE * batchBytes && piece.length > 1) {
         rows = Math.max(1, Math.floor((piece.length * batchBytes) / bytes))
         continue

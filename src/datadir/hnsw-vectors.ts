@@ -15,6 +15,7 @@ export class HnswVectors {
   readonly #index: HnswIndex
   readonly #lengths: Float32Array | null
   #buffer = Buffer.alloc(0)
+  #view: DataView = new DataView(new ArrayBuffer(0))
   #positions: ReadonlyMap<number, number> | Int32Array | null = null
 
   private constructor(index: HnswIndex, lengths: Float32Array | null) {
@@ -51,12 +52,12 @@ export class HnswVectors {
    */
   async read(labels: Float64Array, target: Float32Array): Promise<Uint8Array> {
     const present = new Uint8Array(labels.length)
-    const strayed = await this.#readAt(labels, target, present, (label) => this.#guess(label))
+    const strayed = await this.#readAt(labels, target, present)
     if (strayed.length === 0) return present
     this.#positions = await this.#readPositions()
     const rest = labels.slice().fill(NaN)
     for (const row of strayed) rest[row] = labels[row] ?? NaN
-    await this.#readAt(rest, target, present, (label) => this.#guess(label))
+    await this.#readAt(rest, target, present)
     return present
   }
 
@@ -72,33 +73,40 @@ export class HnswVectors {
   }
 
   /** Returns the rows whose element has another label. */
-  async #readAt(
-    labels: Float64Array,
-    target: Float32Array,
-    present: Uint8Array,
-    positionOf: (label: number) => number,
-  ): Promise<readonly number[]> {
+  async #readAt(labels: Float64Array, target: Float32Array, present: Uint8Array): Promise<readonly number[]> {
     const { elements, elementSize } = this.#index.header
     const strayed: number[] = []
-    const wanted: { readonly row: number; readonly position: number }[] = []
-    for (const [row, label] of labels.entries()) {
+    const positions = new Float64Array(labels.length)
+    let rows: number[] = []
+    let [ascending, before] = [true, NOWHERE]
+    for (let row = 0; row < labels.length; row++) {
+      const label = labels[row] ?? NaN
       if (Number.isNaN(label)) continue
-      const position = positionOf(label)
-      if (position >= 0 && position < elements) wanted.push({ row, position })
-      else if (this.#positions === null) strayed.push(row)
+      const position = this.#guess(label)
+      if (position < 0 || position >= elements) {
+        if (this.#positions === null) strayed.push(row)
+        continue
+      }
+      positions[row] = position
+      rows.push(row)
+      if (position < before) ascending = false
+      before = position
     }
-    wanted.sort((a, b) => a.position - b.position)
-    for (let from = 0; from < wanted.length;) {
-      const first = wanted[from]?.position ?? 0
+    const at = (index: number) => positions[rows[index] ?? 0] ?? 0
+    if (!ascending) rows = rows.sort((a, b) => (positions[a] ?? 0) - (positions[b] ?? 0))
+    for (let from = 0; from < rows.length;) {
+      const first = at(from)
       let [to, last] = [from + 1, first]
-      for (; to < wanted.length; to++) {
-        const next = wanted[to]?.position ?? 0
+      for (; to < rows.length; to++) {
+        const next = at(to)
         if ((next - last) * elementSize > GAP_BYTES || (next + 1 - first) * elementSize > RUN_BYTES) break
         last = next
       }
       await this.#fill((last + 1 - first) * elementSize, first * elementSize)
-      for (const { row, position } of wanted.slice(from, to)) {
-        if (!this.#copy(position, (position - first) * elementSize, labels[row] ?? NaN, target, row, present))
+      for (let index = from; index < to; index++) {
+        const row = rows[index] ?? 0
+        const label = labels[row] ?? NaN
+        if (!this.#copy(at(index), (at(index) - first) * elementSize, label, target, row, present))
           strayed.push(row)
       }
       from = to
@@ -107,7 +115,10 @@ export class HnswVectors {
   }
 
   async #fill(bytes: number, position: number): Promise<void> {
-    if (this.#buffer.length < bytes) this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, RUN_BYTES))
+    if (this.#buffer.length < bytes) {
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, RUN_BYTES))
+      this.#view = new DataView(this.#buffer.buffer)
+    }
     await readFully(this.#index.data, this.#buffer.subarray(0, bytes), position)
   }
 
@@ -121,8 +132,7 @@ export class HnswVectors {
     present: Uint8Array,
   ): boolean {
     const { dataOffset, labelOffset, dimension } = this.#index.header
-    const view = new DataView(this.#buffer.buffer)
-    if (labelAt(view, offset + labelOffset) !== label) return false
+    if (labelAt(this.#view, offset + labelOffset) !== label) return false
     if (((this.#buffer[offset + 2] ?? 0) & DELETED) !== 0) return true
     const vector = new Float32Array(this.#buffer.buffer, offset + dataOffset, dimension)
     const start = row * dimension

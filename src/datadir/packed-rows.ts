@@ -1,10 +1,9 @@
 import type { MetadataScalar } from '../core/metadata.js'
+import type { NameCache } from './name-cache.js'
 
 const SPACE = 0x20
 const ZERO = 0x30
 const MINUS = 0x2d
-/** More names than that are data. */
-const MAX_NAMES = 10_000
 
 /** Reads values that a query has put together: numbers end with a space, texts have a length before them. */
 export class PackedRows {
@@ -40,16 +39,11 @@ export class PackedRows {
     return this.#buffer.toString('utf8', start, this.at)
   }
 
-  /** Text that comes again and again: taken from `known`. */
-  name(length: number, known: Map<string, string>): string {
+  /** Text that comes again and again. */
+  name(length: number, names: NameCache): string {
     const start = this.at
     this.at += length
-    const latin = this.#buffer.toString('latin1', start, this.at)
-    const found = known.get(latin)
-    if (found !== undefined) return found
-    const name = this.#buffer.toString('utf8', start, this.at)
-    if (known.size < MAX_NAMES) known.set(latin, name)
-    return name
+    return names.get(this.#buffer, start, this.at)
   }
 
   /** A value behind its type; undefined for one that is not there: NULL, or a double that is not finite. */

@@ -1,4 +1,5 @@
 import type { Metadata, MetadataScalar, MetadataValue } from '../core/metadata.js'
+import { NameCache } from './name-cache.js'
 import { PackedRows } from './packed-rows.js'
 import type { IdPieces } from './segment-vectors.js'
 import type { Database } from './sqlite.js'
@@ -18,13 +19,13 @@ const URI = 'chroma:uri'
 /** Keys of Chroma's own are not shown. */
 const OWN_PREFIX = 'chroma:'
 
-const VALUE = `CASE
-  WHEN string_value IS NOT NULL THEN 's' || length(CAST(string_value AS BLOB)) || ' ' || string_value
-  WHEN int_value IS NOT NULL THEN 'i' || int_value || ' '
-  WHEN float_value IS NOT NULL THEN 'f' || printf('%!.19g', float_value) || ' '
-  WHEN bool_value IS NOT NULL THEN 'b' || bool_value || ' '
-  ELSE 'n' END`
-const ENTRY = `id || ' ' || length(CAST(key AS BLOB)) || ' ' || key || ${VALUE}`
+/** `concat` (SQLite 3.44) takes half of the time that a chain of `||` takes. */
+const ENTRY = `concat(id, ' ', octet_length(key), ' ', key, CASE
+  WHEN string_value IS NOT NULL THEN concat('s', octet_length(string_value), ' ', string_value)
+  WHEN int_value IS NOT NULL THEN concat('i', int_value, ' ')
+  WHEN float_value IS NOT NULL THEN printf('f%!.19g ', float_value)
+  WHEN bool_value IS NOT NULL THEN concat('b', bool_value, ' ')
+  ELSE 'n' END)`
 
 /**
  * The records of a metadata segment in their order, page by page. A whole page comes as one value, put together
@@ -34,7 +35,7 @@ export class RecordPages {
   readonly #database: Database
   readonly #segmentId: string
   readonly #withArrays: boolean
-  readonly #keys = new Map<string, string>()
+  readonly #keys = new NameCache()
 
   constructor(database: Database, segmentId: string) {
     this.#database = database
@@ -47,15 +48,16 @@ export class RecordPages {
   rowIds(): Float64Array {
     const sql =
       "SELECT CAST(group_concat(id, ' ') || ' ' AS BLOB) AS packed FROM embeddings WHERE segment_id = ?"
-    const rows = new PackedRows(blob(this.#database, sql, this.#segmentId))
+    const rows = new PackedRows(this.#database.blob(sql, this.#segmentId))
     const ids: number[] = []
     while (!rows.ended) ids.push(rows.number())
     return Float64Array.from(ids).sort()
   }
 
-  /** Bytes of text in the records with these row ids, about. */
-  textBytes(rowIds: Float64Array): number {
-    const sql = `SELECT sum(octet_length(string_value)) AS bytes FROM embedding_metadata WHERE ${among('id', rowIds)}`
+  /** Bytes of the documents of the records with these row ids. */
+  documentBytes(rowIds: Float64Array): number {
+    const sql = `SELECT sum(octet_length(string_value)) AS bytes FROM embedding_metadata
+      WHERE ${among('id', rowIds)} AND key = '${DOCUMENT}'`
     return Number(this.#database.get(sql)?.['bytes'] ?? 0)
   }
 
@@ -73,9 +75,9 @@ export class RecordPages {
   }
 
   #readIds(rowIds: Float64Array): { readonly page: RecordPage; readonly rowOf: ReadonlyMap<number, number> } {
-    const sql = `SELECT CAST(group_concat(id || ' ' || length(CAST(embedding_id AS BLOB)) || ' ' || embedding_id, '') AS BLOB)
+    const sql = `SELECT CAST(group_concat(concat(id, ' ', octet_length(embedding_id), ' ', embedding_id), '') AS BLOB)
       AS packed FROM (SELECT id, embedding_id FROM embeddings WHERE ${among('id', rowIds)} AND +segment_id = ? ORDER BY id)`
-    const rows = new PackedRows(blob(this.#database, sql, this.#segmentId))
+    const rows = new PackedRows(this.#database.blob(sql, this.#segmentId))
     const ids: string[] = []
     const rowOf = new Map<number, number>()
     const starts = new Int32Array(rowIds.length)
@@ -114,7 +116,7 @@ export class RecordPages {
   #entries(table: string, order: string, rowIds: Float64Array): PackedRows {
     const sql = `SELECT CAST(group_concat(entry, '') AS BLOB) AS packed FROM
       (SELECT ${ENTRY} AS entry FROM ${table} WHERE ${among('id', rowIds)} ORDER BY ${order})`
-    return new PackedRows(blob(this.#database, sql))
+    return new PackedRows(this.#database.blob(sql))
   }
 
   #each(
@@ -122,8 +124,12 @@ export class RecordPages {
     rowOf: ReadonlyMap<number, number>,
     visit: (row: number, key: string, value: MetadataScalar) => void,
   ): void {
+    let last = NaN
+    let row: number | undefined
     while (!rows.ended) {
-      const row = rowOf.get(rows.number())
+      const id = rows.number()
+      if (id !== last) row = rowOf.get(id)
+      last = id
       const key = rows.name(rows.number(), this.#keys)
       const value = rows.value()
       if (row !== undefined && value !== undefined) visit(row, key, value)
@@ -142,9 +148,4 @@ function among(column: string, rowIds: Float64Array): string {
   const [first = 0, last = 0] = [rowIds[0], rowIds[rowIds.length - 1]]
   if (last - first + 1 === rowIds.length) return `${column} BETWEEN ${first} AND ${last}`
   return `${column} IN (${rowIds.join(',')})`
-}
-
-function blob(database: Database, sql: string, ...parameters: string[]): Uint8Array {
-  const packed = database.get(sql, ...parameters)?.['packed']
-  return packed instanceof Uint8Array ? packed : new Uint8Array(0)
 }

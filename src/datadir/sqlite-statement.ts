@@ -57,6 +57,12 @@ export class SqlStatement {
   }
 }
 
+/** The first column of the first row, when it is a BLOB. All rows are read, so that no lock stays. */
+export function readBlob(driver: Driver, sql: string, parameters: readonly SqlValue[]): Uint8Array {
+  const [first] = [...rowsOf(driver.prepare(sql).rows(parameters))]
+  return bytesOf(first?.[0]) ?? new Uint8Array(0)
+}
+
 function wrap(sql: string, columns: number): string {
   const names = Array.from({ length: columns }, (_, index) => `c${index}`)
   const values = names.map(
