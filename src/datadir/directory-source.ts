@@ -13,7 +13,9 @@ import {
 import { SHADOW_KEY } from '../core/shadow-key.js'
 import type { DataDirectory, Segment } from './data-directory.js'
 import { CollectionMissingError, type HnswError, type PickleError } from './errors.js'
-import { pendingWrites, withPending, type PendingRecord, type PendingWrites } from './pending-writes.js'
+import { DirectoryState } from './directory-state.js'
+import { addedPages, changedPage } from './pending-pages.js'
+import { pendingWrites, type PendingWrites } from './pending-writes.js'
 import { RecordPages, type RecordPage } from './record-pages.js'
 import { SegmentVectors } from './segment-vectors.js'
 
@@ -35,7 +37,8 @@ const SURPRISE = 2
  * the directory, record for record and in the same order; only vectors of cosine collections that are still in
  * the log come as they were written, where a server gives them rounded.
  *
- * The directory must not change meanwhile: read a copy of one that a server works on.
+ * The directory must not change meanwhile: read a copy of one that a server works on. A reader rejects with a
+ * {@link DirectoryChangedError} (11) at the end when it did.
  */
 export class DirectorySource implements RecordSource {
   readonly displayUrl: string
@@ -92,6 +95,7 @@ class DirectoryReader implements CollectionReader {
   async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
     this.#consistency = undefined
     throwIfAborted(signal)
+    const before = await DirectoryState.of(this.#directory, this.#segment('VECTOR')?.id)
     const vectors = await this.#openVectors(signal)
     let missing = 0
     try {
@@ -107,6 +111,7 @@ class DirectoryReader implements CollectionReader {
       }
       const last = await next
       if (last !== undefined && last.ids.length > 0) yield last
+      await before.requireUnchanged()
       this.#consistency = { added: 0, removed: 0, missing }
     } finally {
       await vectors.close()
@@ -186,56 +191,4 @@ class DirectoryReader implements CollectionReader {
 function isCosine({ configuration }: CollectionDefinition): boolean {
   const hnsw = isJsonObject(configuration) ? configuration.get('hnsw') : undefined
   return isJsonObject(hnsw) && hnsw.get('space') === 'cosine'
-}
-
-/** A stored page after what the log does to it. */
-function changedPage(page: RecordPage, { deleted, changed }: PendingWrites): RecordPage {
-  if (deleted.size === 0 && changed.size === 0) return page
-  const rows = [...page.ids.keys()].filter((row) => !deleted.has(page.ids[row] ?? ''))
-  const pick = <T>(values: readonly T[]): T[] => values.filter((_, row) => !deleted.has(page.ids[row] ?? ''))
-  const result: RecordPage = {
-    ids: pick(page.ids),
-    pieces: {
-      bytes: page.pieces.bytes,
-      starts: Int32Array.from(rows, (row) => page.pieces.starts[row] ?? 0),
-      ends: Int32Array.from(rows, (row) => page.pieces.ends[row] ?? 0),
-    },
-    documents: pick(page.documents),
-    uris: pick(page.uris),
-    metadatas: pick(page.metadatas),
-  }
-  for (const [row, id] of result.ids.entries()) {
-    const pending = changed.get(id)
-    if (pending !== undefined && !pending.added) applyTo(result, row, pending)
-  }
-  return result
-}
-
-/** Records that the log adds, in pages. */
-function* addedPages({ changed }: PendingWrites): Generator<RecordPage> {
-  const added = [...changed].filter(([, record]) => record.added)
-  for (let from = 0; from < added.length; from += MAX_ROWS / 4) {
-    const records = added.slice(from, from + MAX_ROWS / 4)
-    const ids = records.map(([id]) => id)
-    const encoded = ids.map((id) => Buffer.from(id))
-    const starts = new Int32Array(ids.length)
-    const ends = new Int32Array(ids.length)
-    let at = 0
-    for (const [row, { length }] of encoded.entries()) {
-      starts[row] = at
-      at += length
-      ends[row] = at
-    }
-    const nulls = () => new Array<null>(ids.length).fill(null)
-    const pieces = { bytes: Buffer.concat(encoded), starts, ends }
-    const page: RecordPage = { ids, pieces, documents: nulls(), uris: nulls(), metadatas: nulls() }
-    for (const [row, [, record]] of records.entries()) applyTo(page, row, record)
-    yield page
-  }
-}
-
-function applyTo(page: RecordPage, row: number, pending: PendingRecord): void {
-  if (pending.document !== undefined) page.documents[row] = pending.document
-  if (pending.uri !== undefined) page.uris[row] = pending.uri
-  page.metadatas[row] = withPending(page.metadatas[row] ?? null, pending)
 }

@@ -86,6 +86,12 @@ export class HnswError extends OpsError {
   override readonly exitCode = ExitCode.integrity
 }
 
+/** Somebody has written to the directory while it was read. */
+export class DirectoryChangedError extends OpsError {
+  override readonly code = 'DIRECTORY_CHANGED'
+  override readonly exitCode = ExitCode.locked
+}
+
 /** The collection is not in the data directory (any more). */
 export class CollectionMissingError extends OpsError {
   override readonly code = 'COLLECTION_NOT_FOUND'

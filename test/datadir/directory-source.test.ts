@@ -78,6 +78,29 @@ describeRecordSource('DirectorySource', async (seeds) => {
   }
 })
 
+test('a directory that is written to while it is read is told', async () => {
+  const chroma = await newChroma()
+  await randomHistory(chroma.url, { name: 'changes', space: 'l2', syncThreshold: 7, seed: 5, writes: 3 })
+  const opened = await openDataDirectory(chroma.directory)
+  const source = new DirectorySource(opened, { batchBytes: 300 })
+  const read = async () => {
+    for (const definition of await source.listCollections()) {
+      for await (const { ids } of (await source.openCollection(definition)).batches()) {
+        expect(ids.length).toBeGreaterThan(0)
+        await randomHistory(chroma.url, {
+          name: `more-${ids[0]}`,
+          space: 'l2',
+          syncThreshold: 7,
+          seed: 6,
+          writes: 0,
+        })
+      }
+    }
+  }
+  await expect(read()).rejects.toMatchObject({ code: 'DIRECTORY_CHANGED', exitCode: 11 })
+  opened.close()
+})
+
 describe('the same as from a server', () => {
   const shapes = (['l2', 'cosine', 'ip'] as const).flatMap((space) =>
     [7, 100, 5000].map((syncThreshold) => ({ name: `${space}-${syncThreshold}`, space, syncThreshold })),
