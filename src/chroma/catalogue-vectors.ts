@@ -10,7 +10,7 @@ export const vectorFindings = [
     pattern: /loadIndex failed to allocate linklist/i,
     what: 'The link lists of the vector index (link_lists.bin) are damaged; often the file has grown to an absurd size. The vectors themselves are in data_level0.bin and usually intact.',
     advice:
-      'stop Chroma now, copy the whole data directory, then rebuild this index from data_level0.bin or restore the collection from a backup',
+      'stop Chroma now, copy the whole data directory, then rebuild this index from its vectors ("chroma-ops rebuild index") or restore the collection from a backup',
     warning: KEEP_SEGMENT,
   },
   {
@@ -25,7 +25,8 @@ export const vectorFindings = [
     finding: 'PICKLE_BAD',
     pattern: /Error (?:opening|deserializing) pickle file|pickle data was truncated/i,
     what: 'index_metadata.pickle, which says which record each vector belongs to, is cut off or unreadable; typical after a kill in the middle of a write.',
-    advice: 'stop the server, copy the data directory, and restore the collection from a backup',
+    advice:
+      'stop the server, copy the data directory, and restore the collection from a backup, or read what is left with "chroma-ops rescue"',
     warning: KEEP_SEGMENT,
   },
   {
@@ -33,7 +34,7 @@ export const vectorFindings = [
     pattern: /Error loading hnsw index|Error creating hnsw segment reader/i,
     what: 'The vector index of a collection cannot be loaded, while heartbeat and count still look fine. Usually the server was killed, or two processes wrote, while the index was being saved.',
     advice:
-      'stop all writers, copy the whole data directory, then restore the collection from a backup or rebuild the index from data_level0.bin',
+      'stop all writers, copy the whole data directory, then restore the collection from a backup, or read its records with "chroma-ops rescue"',
     warning: KEEP_SEGMENT,
   },
   {

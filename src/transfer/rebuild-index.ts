@@ -7,7 +7,7 @@ import { connectTransport } from '../chroma/connect.js'
 import { startEmbeddedServer } from '../chroma/embedded-server.js'
 import { ServerCollectionWriter } from '../chroma/server-sink.js'
 import { withVectors } from '../core/batch-rows.js'
-import { GuardError, OpsError } from '../core/errors.js'
+import { GuardError, isErrno, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import type { JsonValue } from '../core/json.js'
 import type { Progress } from '../core/progress.js'
@@ -60,6 +60,7 @@ export class RebuildUnsupportedError extends OpsError {
 const FIRST_CHANGED_MIGRATION = 5
 /** Chroma takes no smaller threshold. */
 const LEAST_THRESHOLD = 2
+const STAGING_PREFIX = 'rebuild-'
 const STAGED = { tenant: 'default_tenant', database: 'default_database', name: 'rebuilt-index' }
 
 /** What a rebuild would do; reads every vector, and changes nothing. */
@@ -94,9 +95,10 @@ export async function rebuildIndex(
   await requireNoHolder(directory, job)
   return withDirectoryLock(directory, { purpose: 'rebuild index', signal }, async (lock) => {
     const data = await openDataDirectory(directory, { mode: 'write' })
-    const staging = path.join(await makeOwnFolder(directory), 'staging', `rebuild-${randomUUID()}`)
+    const staging = path.join(await makeOwnFolder(directory), 'staging', `${STAGING_PREFIX}${randomUUID()}`)
     try {
       refuseOld(data)
+      await removeStale(path.dirname(staging))
       await mkdir(staging, { recursive: true, mode: 0o700 })
       const built = await build(job, data, staging)
       await lock.stillMine()
@@ -113,6 +115,16 @@ export async function rebuildIndex(
       await rm(staging, { recursive: true, force: true })
     }
   })
+}
+
+/** What runs that were killed have left; ours is the only one alive. */
+async function removeStale(folder: string): Promise<void> {
+  try {
+    for (const name of await readdir(folder))
+      if (name.startsWith(STAGING_PREFIX)) await rm(path.join(folder, name), { recursive: true, force: true })
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
 }
 
 interface Built {
