@@ -191,6 +191,7 @@ export {
   DatabaseDamagedError,
   DatabaseFailedError,
   DatabaseJournalError,
+  DirectoryChangedError,
   HnswError,
   NotADataDirectoryError,
   PickleError,
