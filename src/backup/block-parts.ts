@@ -1,14 +1,18 @@
 /**
  * Takes records apart and puts them together again. The files of an HNSW index keep, for each element, the
  * links (which change whenever a neighbour is added) beside the vector (which does not): apart, the vectors of
- * two backups are the same blocks.
+ * two backups are the same blocks. The planes lie in `memory`, which is as large as the records.
  */
-export function takeApart(records: Buffer, parts: readonly number[]): Buffer[] {
+export function takeApart(
+  records: Buffer,
+  parts: readonly number[],
+  memory: Buffer = Buffer.allocUnsafe(records.length),
+): Buffer[] {
   const length = recordLength(parts)
   const count = records.length / length
   let offset = 0
   return parts.map((part) => {
-    const plane = Buffer.allocUnsafe(part * count)
+    const plane = memory.subarray(offset * count, (offset + part) * count)
     for (let record = 0, from = offset; record < count; record++, from += length)
       records.copy(plane, record * part, from, from + part)
     offset += part

@@ -64,6 +64,7 @@ export async function* cutFile(
     const planes = Array.from({ length: parts.length + 1 }, () => new PlaneBuffer(blockSize))
     const steps = readSteps(size, records, record)
     const buffers = [Buffer.allocUnsafeSlow(longest(steps)), Buffer.allocUnsafeSlow(longest(steps))]
+    const memory = Buffer.allocUnsafeSlow(parts.length === 0 ? 0 : longest(steps))
     const read = async (index: number): Promise<Buffer> => {
       const step = steps[index]
       const buffer = buffers[index % 2]
@@ -78,7 +79,7 @@ export async function* cutFile(
       next = read(index + 1)
       next.catch(() => {})
       const isRecords = at < records
-      const pieces = isRecords ? takeApart(bytes, parts) : [bytes]
+      const pieces = isRecords ? takeApart(bytes, parts, memory) : [bytes]
       const first = isRecords ? 0 : parts.length
       for (const [part, piece] of pieces.entries())
         for (const block of planes[first + part]?.push(piece) ?? [])
