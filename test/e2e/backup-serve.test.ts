@@ -44,23 +44,14 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
       {},
     )
     const url = `http://127.0.0.1:${port}/api/v2/tenants/default_tenant/databases/default_database/collections_count`
-    await expectOne(url)
+    for (let waited = 0; served.stdout() === ''; waited++) {
+      expect(waited).toBeLessThan(300)
+      await pause(100)
+    }
+    expect(await (await fetch(url)).text()).toBe('1')
     served.kill(signal)
     expect(await served.ended).toMatchObject({ exitCode: 0, stdout: `http://127.0.0.1:${port}\n` })
     await expect(fetch(url)).rejects.toThrow()
     expect(await readdir(temp)).toEqual([])
   },
 )
-
-/** While the server starts, it has a collection more, with which it is tried out. */
-async function expectOne(url: string): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      if ((await (await fetch(url)).text()) === '1') return
-    } catch {
-      // Not yet.
-    }
-    expect(attempt).toBeLessThan(200)
-    await pause(100)
-  }
-}

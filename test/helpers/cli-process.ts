@@ -15,6 +15,8 @@ export interface CliProcess {
   readonly pid: number
   readonly ended: Promise<EndedProcess>
   kill(signal: NodeJS.Signals): void
+  /** What it has written to stdout so far. */
+  stdout(): string
 }
 
 export interface CliProcessOptions {
@@ -48,5 +50,5 @@ export async function startCli(
     await ended
     throw new Error('the process did not start')
   }
-  return { pid: child.pid, ended, kill: (signal) => void child.kill(signal) }
+  return { pid: child.pid, ended, kill: (signal) => void child.kill(signal), stdout: () => text.stdout }
 }
