@@ -1,13 +1,10 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import path from 'node:path'
 
-import { isErrno, throwIfAborted } from '../core/errors.js'
 import { HnswError, PickleError } from './errors.js'
 import { openHnswIndex, PICKLE_FILE } from './hnsw-index.js'
 import { HnswVectors } from './hnsw-vectors.js'
 import { IdTable } from './id-table.js'
-import { IndexPickleParser, type IndexPickleFields } from './pickle.js'
+import { readIndexPickle } from './read-index-pickle.js'
 import { maxSeqIdOf } from './seq-id.js'
 import type { Database } from './sqlite.js'
 import { walEntries, walVectors } from './wal.js'
@@ -134,29 +131,6 @@ async function openSaved(
     return { labels, maxSeqId, vectors: await HnswVectors.open(index, segment), problem: null }
   } catch (error) {
     if (error instanceof HnswError || error instanceof PickleError) return { ...nothing, problem: error }
-    throw error
-  }
-}
-
-/**
- * An index pickle of any size: the labels by id, without the ids. Null when there is no such file. Rejects with
- * {@link PickleError}.
- */
-export async function readIndexPickle(
-  file: string,
-  signal?: AbortSignal,
-): Promise<(IndexPickleFields & { readonly labels: IdTable }) | null> {
-  try {
-    // A record takes 20 bytes beside its id in each of the two dicts.
-    const labels = new IdTable(Math.ceil((await stat(file)).size / 64))
-    const parser = new IndexPickleParser((bytes, from, to, label) => labels.set(bytes, from, to, label))
-    for await (const piece of createReadStream(file, { highWaterMark: 1024 * 1024 })) {
-      throwIfAborted(signal)
-      if (piece instanceof Uint8Array) parser.push(piece)
-    }
-    return { ...parser.end(), labels }
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return null
     throw error
   }
 }

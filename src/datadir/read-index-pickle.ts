@@ -1,0 +1,51 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+
+import { isErrno, throwIfAborted } from '../core/errors.js'
+import { PickleError } from './errors.js'
+import { IdTable } from './id-table.js'
+import { IndexPickleParser, type IndexPickleFields } from './pickle.js'
+
+/** The labels of the records of an index, without the ids themselves. */
+export interface IndexLabels extends IndexPickleFields {
+  readonly labels: IdTable
+}
+
+const PIECE = 1024 * 1024
+const ATTEMPTS = 3
+
+/**
+ * An index pickle of any size, with 16 bytes of memory a record. Null when there is no such file. Rejects with
+ * {@link PickleError}.
+ */
+export async function readIndexPickle(file: string, signal?: AbortSignal): Promise<IndexLabels | null> {
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const { pairs, ...index } = await readOnce(file, signal)
+      // Two ids with the same hash: another table has another one.
+      if (index.labels.size === pairs) return index
+    }
+    throw new PickleError(`${file} names a record twice`)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return null
+    throw error
+  }
+}
+
+async function readOnce(
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<IndexLabels & { pairs: number }> {
+  // A record takes 20 bytes beside its id in each of the two dicts.
+  const labels = new IdTable(Math.ceil((await stat(file)).size / 64))
+  let pairs = 0
+  const parser = new IndexPickleParser((bytes, from, to, label) => {
+    labels.set(bytes, from, to, label)
+    pairs++
+  })
+  for await (const piece of createReadStream(file, { highWaterMark: PIECE })) {
+    throwIfAborted(signal)
+    if (piece instanceof Uint8Array) parser.push(piece)
+  }
+  return { ...parser.end(), labels, pairs }
+}
