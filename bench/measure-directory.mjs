@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 
+import { withCpuTime } from './cpu-time.mjs'
 import { library } from './library.mjs'
 import { interleave, speedRatio, spread } from './rounds.mjs'
 
@@ -8,20 +9,26 @@ import { interleave, speedRatio, spread } from './rounds.mjs'
  * keeps them; read and thrown away. Nobody writes meanwhile, so that the files may be read where they are.
  */
 export async function measureDirectory({ report, server, size, rounds, folder, note }) {
+  const cpu = { directory: [], server: [] }
+  const counted = (name, read) => async () => {
+    const run = await withCpuTime(server.pid, read)
+    cpu[name].push(run.client + run.server)
+  }
   const seconds = await interleave({
     rounds,
     note,
     contestants: {
-      directory: () => readDirectory(join(folder, 'chroma'), size.records),
-      server: () => readServer(server.url, folder, size.records),
+      directory: counted('directory', () => readDirectory(join(folder, 'chroma'), size.records)),
+      server: counted('server', () => readServer(server.url, folder, size.records)),
     },
   })
+  const perRecord = (values) => `${((spread(values).median / size.records) * 1e6).toFixed(0)} µs`
   report.add({
     name: `${size.label}: records from the directory / through the server`,
     unit: 'ratio',
     ...speedRatio(seconds.directory, seconds.server),
     target: '≥ 3',
-    detail: `${Math.round(size.records / spread(seconds.directory).median)} records/s`,
+    detail: `${Math.round(size.records / spread(seconds.directory).median)} records/s; processor time of a record: ${perRecord(cpu.directory)}, through the server ${perRecord(cpu.server)}`,
     samples: seconds,
   })
 }
