@@ -17,7 +17,8 @@ export interface FullTextFacts {
 
 const INDEX = 'embedding_fulltext_search'
 const TABLES = ['', '_data', '_idx', '_content', '_docsize', '_config'].map((suffix) => INDEX + suffix)
-const DOCUMENT = "t.key = 'chroma:document' AND t.string_value IS NOT NULL"
+/** With a plus, so that SQLite goes by the key that is stepped through and not by its index of all texts. */
+const DOCUMENT = "+t.key = 'chroma:document' AND +t.string_value IS NOT NULL"
 
 /** Null for data of a Chroma that had no such index, or no documents. */
 export async function inspectFullText(

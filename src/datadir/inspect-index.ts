@@ -100,9 +100,10 @@ async function readMetadata(
   try {
     const handle = await open(file, 'r')
     try {
-      const buffer = Buffer.allocUnsafe(PIECE_BYTES)
       for (;;) {
         throwIfAborted(signal)
+        // The parser keeps a part of the piece until the next one comes.
+        const buffer = Buffer.allocUnsafe(PIECE_BYTES)
         const { bytesRead } = await handle.read(buffer, 0, PIECE_BYTES)
         if (bytesRead === 0) break
         parser.push(buffer.subarray(0, bytesRead))

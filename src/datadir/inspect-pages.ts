@@ -1,3 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
+
+import { throwIfAborted } from '../core/errors.js'
+import { tablesOf } from './inspect-steps.js'
 import type { Database, SqlValue } from './sqlite.js'
 
 /** How full the database file is. */
@@ -24,7 +28,7 @@ export interface IntegrityFacts {
   readonly damage: readonly string[]
   /** What it says of the full-text index. */
   readonly fullText: readonly string[]
-  /** Whether the library looks into the full-text index: SQLite does since 3.44. */
+  /** SQLite looks into the full-text index since 3.44. */
   readonly fullTextChecked: boolean
 }
 
@@ -33,17 +37,55 @@ export interface IntegrityFacts {
  * read lock until it has read the whole file, and cannot be interrupted.
  */
 export function checkIntegrity(database: Database, thorough: boolean): IntegrityFacts {
-  const name = thorough ? 'integrity_check' : 'quick_check'
-  const lines = database
-    .all(`PRAGMA ${name}(100)`)
-    .map((row) => String(Object.values(row)[0]))
-    .filter((line) => line !== 'ok')
+  const lines = check(database, thorough ? 'integrity_check(100)' : 'quick_check(100)')
+  return factsOf(database, lines, true)
+}
+
+/** Blocks of about 4 KB; more of them take seconds. */
+const MOST_BLOCKS = 16_384
+
+/**
+ * `quick_check` of one table after the other, with turns for others in between, and the full-text index only if
+ * it is small: all its documents are taken apart again for that.
+ */
+export async function checkTables(database: Database, signal?: AbortSignal): Promise<IntegrityFacts> {
+  const isSmall = fullTextBlocks(database) <= MOST_BLOCKS
+  const lines: string[] = []
+  for (const table of checkedTables(database, isSmall)) {
+    throwIfAborted(signal)
+    lines.push(...check(database, `quick_check("${table.replaceAll('"', '""')}")`))
+    await setImmediate()
+  }
+  return factsOf(database, lines, isSmall)
+}
+
+function factsOf(database: Database, lines: readonly string[], withFullText: boolean): IntegrityFacts {
   const isFullText = (line: string) => /FTS5 table|embedding_fulltext_search/.test(line)
   return {
     damage: lines.filter((line) => !isFullText(line)),
     fullText: lines.filter(isFullText),
-    fullTextChecked: isAtLeast(database.sqliteVersion, 3, 44),
+    fullTextChecked: withFullText && isAtLeast(database.sqliteVersion, 3, 44),
   }
+}
+
+function check(database: Database, pragmaCall: string): readonly string[] {
+  return database
+    .all(`PRAGMA ${pragmaCall}`)
+    .map((row) => String(Object.values(row)[0]))
+    .filter((line) => line !== 'ok')
+}
+
+function checkedTables(database: Database, withVirtual: boolean): readonly string[] {
+  return database
+    .all("SELECT name, sql LIKE 'CREATE VIRTUAL%' AS virtual FROM sqlite_master WHERE type = 'table'")
+    .filter(({ virtual }) => withVirtual || virtual !== 1n)
+    .map(({ name }) => String(name))
+}
+
+function fullTextBlocks(database: Database): number {
+  const name = 'embedding_fulltext_search_data'
+  if (!tablesOf(database).has(name)) return 0
+  return Number(database.get(`SELECT count(*) AS n FROM ${name}`)?.['n'] ?? 0)
 }
 
 function isAtLeast(version: string, major: number, minor: number): boolean {

@@ -26,7 +26,8 @@ export const databaseEntries = {
   },
   DATABASE_NOT_CHECKED: {
     severity: 'info',
-    meaning: 'The pages of the database were not compared, because a server is working on it.',
+    meaning:
+      'The pages of the database, or its full-text index, were not compared, to spare the server that works on it, or time.',
     consequence: 'Damage of single pages would not have been seen.',
     advice: 'check a copy or a backup, or use --level deep: the writers of the server wait meanwhile',
     command: 'chroma-ops health --path {path} --level deep',

@@ -4,7 +4,7 @@ import { inspectFullText } from '../../datadir/inspect-full-text.js'
 import { inspectLog, type LogFacts } from '../../datadir/inspect-log.js'
 import { inspectMigrations } from '../../datadir/inspect-migrations.js'
 import { findOrphanRows } from '../../datadir/inspect-orphans.js'
-import { checkIntegrity, inspectPages } from '../../datadir/inspect-pages.js'
+import { checkIntegrity, checkTables, inspectPages } from '../../datadir/inspect-pages.js'
 import { inspectPositions, readPositions } from '../../datadir/inspect-sequence.js'
 import { tablesOf } from '../../datadir/inspect-steps.js'
 import type { HealthLevel } from '../report.js'
@@ -52,7 +52,7 @@ export async function checkDatabase(job: {
   if (directory.recovered)
     observations.push({ id: 'JOURNAL_HOT', evidence: 'chroma.sqlite3-journal is to be rolled back' })
   const isChecked = level === 'deep' || (level === 'ready' && (!job.held || bytes <= SMALL_BYTES))
-  if (isChecked) observations.push(...integrityObservations(directory, level === 'deep'))
+  if (isChecked) observations.push(...(await integrityObservations(directory, level === 'deep', signal)))
   else if (level === 'ready')
     observations.push({ id: 'DATABASE_NOT_CHECKED', evidence: `it has ${bytesText(bytes)}` })
   const tables = tablesOf(database)
@@ -115,9 +115,20 @@ function schemaObservations({ database, fingerprint }: DataDirectory): Observati
   return observations
 }
 
-function integrityObservations({ database }: DataDirectory, thorough: boolean): Observation[] {
-  const { damage, fullText } = checkIntegrity(database, thorough)
+async function integrityObservations(
+  { database }: DataDirectory,
+  thorough: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Observation[]> {
+  const { damage, fullText, fullTextChecked } = thorough
+    ? checkIntegrity(database, true)
+    : await checkTables(database, signal)
   const observations: Observation[] = []
+  if (!fullTextChecked)
+    observations.push({
+      id: 'DATABASE_NOT_CHECKED',
+      evidence: `the full-text index was left out (SQLite ${database.sqliteVersion})`,
+    })
   if (damage.length > 0) observations.push({ id: 'DATABASE_DAMAGED', evidence: firstOf(damage) })
   if (fullText.length > 0) observations.push({ id: 'FTS_DAMAGED', evidence: firstOf(fullText) })
   return observations
