@@ -15,6 +15,8 @@ export interface RescueDirectoryJob extends Omit<
   readonly repository: BackupJob['repository'] | null
   /** For a private copy of the directory. */
   readonly tempDir: string
+  /** See `prepareRescue`; default: no. */
+  readonly matchByOrder?: boolean | undefined
   /** Hears of every record and what could be had of it. */
   readonly onRecord?: RescueSourceParts['onRecord'] | undefined
 }
@@ -39,8 +41,8 @@ export interface RescueReport {
  * `createBackup`.
  */
 export async function rescueDirectory(job: RescueDirectoryJob): Promise<RescueReport> {
-  const { directory, tempDir, onRecord = () => {}, signal } = job
-  const rescue = await prepareRescue({ directory, tempDir, onRecord, signal })
+  const { directory, tempDir, matchByOrder = false, onRecord = () => {}, signal } = job
+  const rescue = await prepareRescue({ directory, tempDir, matchByOrder, onRecord, signal })
   try {
     for (const message of rescue.notes) job.progress.warn({ code: 'DIRECTORY_DAMAGED', message })
     const { repository } = job

@@ -21,6 +21,7 @@ interface Flags {
   readonly exclude?: readonly string[]
   readonly series: string
   readonly report?: string
+  readonly matchByOrder?: boolean
   readonly init?: boolean
   readonly dryRun?: boolean
 }
@@ -32,6 +33,7 @@ export function rescueCommand(launcher: Launcher): Command {
     .addOption(repeated('--exclude <pattern>', 'all but these'))
     .option('--series <name>', 'the series that the backup belongs to', 'rescue')
     .option('--report <file>', 'write a line for each record: what could be had of it')
+    .option('--match-by-order', 'where the list of ids is lost: match vectors and records by their order')
     .option('--init', 'create the repository if there is none')
     .option('--dry-run', 'read everything and tell what could be had, but write no backup')
   return act(command, launcher, async (context) => {
@@ -52,6 +54,7 @@ async function rescue(context: CommandContext, flags: Flags): Promise<void> {
       directory,
       repository,
       tempDir: await context.tempDir(),
+      matchByOrder: flags.matchByOrder,
       onRecord: (collection, id, state) => records?.add(collection, id, state),
       series: flags.series,
       tags: {},

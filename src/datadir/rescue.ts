@@ -10,6 +10,7 @@ import { copyForRescue, type RescueCopy } from './rescue-copy.js'
 import { createTables, isSound, salvageDatabase } from './rescue-database.js'
 import { addVectorOnly, dropTextsWithoutId, fillGaps, inventCollections } from './rescue-gaps.js'
 import { repairIndexCopy, type RepairedIndex } from './rescue-index.js'
+import { matchByOrder } from './rescue-order.js'
 import { RescueSource, type CollectionDamage, type RescueSourceParts } from './rescue-source.js'
 import { maxSeqIdOf } from './seq-id.js'
 import { openDatabase, type Database } from './sqlite.js'
@@ -18,6 +19,8 @@ export interface RescueJob {
   readonly directory: string
   /** For a private copy, as large as the directory without its links; removed by `close`. */
   readonly tempDir: string
+  /** Where the list of ids is lost: match vectors and records by their order, if there are as many of both. */
+  readonly matchByOrder: boolean
   readonly onRecord: RescueSourceParts['onRecord']
   readonly signal?: AbortSignal | undefined
 }
@@ -101,6 +104,8 @@ async function repairCopy(job: RescueJob, copy: RescueCopy, notes: string[]): Pr
     }
     if (opened.readable) notes.push(...fillGaps(database, indexes, { rowsLost }))
     else notes.push(...inventCollections(database, indexes))
+    if (job.matchByOrder && opened.readable && !lostTables.has('embeddings'))
+      await matchAll(database, copy, indexes)
     if (lostTables.has('embeddings')) {
       const texts = dropTextsWithoutId(database)
       if (texts > 0)
@@ -109,6 +114,34 @@ async function repairCopy(job: RescueJob, copy: RescueCopy, notes: string[]): Pr
     return damageOf(database, indexes, lostTables, opened.readable)
   } finally {
     database.close()
+  }
+}
+
+async function matchAll(
+  database: Database,
+  copy: RescueCopy,
+  indexes: Map<string, RepairedIndex>,
+): Promise<void> {
+  const rows = database.all(
+    `SELECT v.id AS vector, m.id AS metadata, v.collection AS collection FROM segments v
+     JOIN segments m ON m.collection = v.collection AND m.scope = 'METADATA' WHERE v.scope = 'VECTOR'`,
+  )
+  for (const row of rows) {
+    const vectorSegment = String(row['vector'])
+    const index = indexes.get(vectorSegment)
+    if (index === undefined || index.labels.size > 0 || index.elements === 0) continue
+    const { labels, note } = await matchByOrder({
+      database,
+      collectionId: String(row['collection']),
+      metadataSegment: String(row['metadata']),
+      vectorSegment,
+      folder: path.join(copy.path, vectorSegment),
+    })
+    indexes.set(vectorSegment, {
+      ...index,
+      labels: labels ?? index.labels,
+      notes: [...index.notes, note],
+    })
   }
 }
 

@@ -67,11 +67,11 @@ interface Rescued {
 }
 
 /** Rescues, and checks that the directory is as it was. */
-async function rescued(directory: string): Promise<Rescued> {
+async function rescued(directory: string, matchByOrder = false): Promise<Rescued> {
   const before = await fingerprintOf(directory)
   const states = new Map<string, RescuedState>()
   const onRecord = (_: unknown, id: string, state: RescuedState) => void states.set(id, state)
-  const rescue = await prepareRescue({ directory, tempDir: folder, onRecord })
+  const rescue = await prepareRescue({ directory, tempDir: folder, matchByOrder, onRecord })
   const batches = new Map<string, readonly RecordBatch[]>()
   try {
     for (const definition of await rescue.source.listCollections()) {
@@ -157,6 +157,28 @@ describe('rescue', () => {
       vectorsWithoutId: SAVED,
       notes: ['index_metadata.pickle is missing'],
     })
+  })
+
+  test('a pickle that is gone: matched by order when asked for, each record gets its own vector', async () => {
+    const directory = await copyOf('by-order')
+    for (const name of ['docs', 'cosine'])
+      await rm(path.join(await indexOf(directory, name), 'index_metadata.pickle'))
+    const { byName, batches } = await rescued(directory, true)
+    expect(byName).toMatchObject({
+      docs: { whole: RECORDS, vectorsWithoutId: 0 },
+      cosine: { whole: RECORDS, vectorsWithoutId: 0 },
+    })
+    expect(byName['docs']?.notes.join()).toMatch(/600 vectors were matched by their order; [1-9]/)
+    expectOwnVectors(batches.get('docs') ?? [])
+  })
+
+  test('records that are missing are not made up for: then nothing is matched', async () => {
+    const directory = await copyOf('not-by-order')
+    await rm(path.join(await indexOf(directory, 'docs'), 'index_metadata.pickle'))
+    await execute(directory, "DELETE FROM embeddings WHERE embedding_id = 'docs-100'")
+    const { byName } = await rescued(directory, true)
+    expect(byName['docs']).toMatchObject({ withoutVector: SAVED - 1, vectorsWithoutId: SAVED })
+    expect(byName['docs']?.notes.join()).toContain('cannot be matched')
   })
 
   test('a pickle that is cut off: as many ids as could be read', async () => {
