@@ -40,7 +40,12 @@ export async function proveFiles(proof: {
       restored.add(file.path)
     }
     await writeSomeFiles({ objects, table, files, folder, signal })
-    const found = await proveDirectory({ directory: folder, tempDir: folder, signal })
+    const found = await proveDirectory({
+      directory: folder,
+      tempDir: folder,
+      live: snapshot.consistency === 'locked',
+      signal,
+    })
     const late = (await snapshot.changed()).filter((name) => !restored.has(name))
     if (late.length === 0) return found
   }

@@ -24,3 +24,12 @@ export async function checkTables(database: Database, signal?: AbortSignal): Pro
   }
   return lines.slice(0, MOST_LINES)
 }
+
+/**
+ * The same for the whole database: also pages that belong to no table, and the full-text index. It is what a copy
+ * taken at the wrong moment fails.
+ */
+export function checkWhole(database: Database): readonly string[] {
+  const found = database.all(`PRAGMA quick_check(${MOST_LINES})`).map((row) => String(Object.values(row)[0]))
+  return found.filter((line) => line !== 'ok')
+}

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import { sleep } from '../core/abort.js'
@@ -176,7 +176,9 @@ class TakenFiles {
 
   /** A copy that nobody changes, of a file that was like this. */
   async takeCopy(scanned: ScannedFile, source: string): Promise<void> {
-    const file = { ...snapshotFile(scanned), source, staged: true }
+    // To roll back a transaction may change the size.
+    const { size, blocks } = await lstat(source)
+    const file = { ...snapshotFile(scanned), size, allocated: blocks * 512, source, staged: true }
     await this.#job.take(file.path, file)
     this.#taken.set(file.path, { scanned, file })
   }
