@@ -12,6 +12,7 @@ const often = {
   CHROMA_OPS_TEST_CUTS: 1000,
   CHROMA_OPS_TEST_BAD_DAYS: 100,
   CHROMA_OPS_TEST_SERVER_KILLS: 50,
+  CHROMA_OPS_TEST_CLEANUP_KILLS: 50,
 }
 for (const [name, value] of Object.entries(often)) process.env[name] ??= String(value)
 
@@ -21,6 +22,7 @@ export default {
   testMatch: [
     '<rootDir>/test/soak/*.soak.ts',
     '<rootDir>/test/backup/restore-kill.test.ts',
+    '<rootDir>/test/cleanup/killed.test.ts',
     '<rootDir>/test/health/offline/killed-server.test.ts',
     '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,power-cut,queries,round-trip,s3}.test.ts',
   ],

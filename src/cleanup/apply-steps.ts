@@ -19,6 +19,7 @@ import type { CleanupFailure, CleanupResult, CleanupStep, RemovedThing } from '.
 import { LOG_RULE, ROW_RULES, type RowRule } from './row-rules.js'
 import { makeRunFolder, writeRunRecord, type RunRecord } from './run-record.js'
 import { requireSpace } from './space.js'
+import { removeStaleSuperJournals } from './super-journals.js'
 import { DATABASE_FILE, savedSegments, type CleanupFacts } from './survey.js'
 import { vacuum } from './vacuum.js'
 
@@ -54,6 +55,7 @@ export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
   } finally {
     database.close()
   }
+  if (quarantine !== null) await removeStaleSuperJournals(directory, quarantine)
   const keeps = folder !== null && tally.removed.some(({ count }) => count > 0)
   if (keeps) await writeRunRecord(folder, { ...record, state: 'done', removed: tally.removed })
   else if (folder !== null) await rm(folder, { recursive: true })
@@ -106,7 +108,8 @@ async function openChecked(job: ApplyStepsJob): Promise<Database> {
   const database = await openDatabase(file, { mode: 'write', busyTimeoutMs: BUSY_TIMEOUT_MS })
   try {
     // A full read holds a lock for so long that a running server would stand still.
-    const { damage } = job.facts.holder.state === 'held' ? { damage: [] } : checkIntegrity(database, false)
+    const { damage } =
+      job.facts.holder.state === 'held' ? { damage: [] } : await checkIntegrity(database, false)
     if (damage[0] !== undefined) throw new DatabaseDamagedError(file, { message: damage[0] })
     return database
   } catch (error) {

@@ -2,7 +2,7 @@ import type { Database } from '../datadir/sqlite.js'
 import { restoreFullText } from './fix-full-text.js'
 import { restoreQueueConfig } from './queue-config.js'
 import { inTransaction, keptTable } from './remove-rows.js'
-import { ROW_RULES, type RowRule } from './row-rules.js'
+import { LIVE_RECORD, ROW_RULES, type RowRule } from './row-rules.js'
 import { columnsOf, quoted } from './sweep.js'
 
 export interface RestoredRows {
@@ -66,7 +66,9 @@ function keepsNumber(database: Database, table: string): boolean {
 
 /** A query that finds what is in the way of a kept row `k`. */
 function collisionIn(table: string): string {
-  const record = (id: string) => `SELECT 1 FROM main.embeddings AS e WHERE e.id = ${id}`
+  // A record of no collection is none that somebody could have made since: a cleanup may have been killed
+  // before it got to it.
+  const record = (id: string) => `SELECT 1 WHERE ${LIVE_RECORD(id)}`
   const sameIn = (...keys: readonly string[]) =>
     `SELECT 1 FROM main.${quoted(table)} AS m WHERE ${keys.map((key) => `m.${key} = k.${key}`).join(' AND ')}`
   switch (table) {
@@ -77,7 +79,7 @@ function collisionIn(table: string): string {
     case DOCUMENTS:
       return `${record('k.kept_rowid')} UNION ALL SELECT 1 FROM main.${DOCUMENTS}_content AS c WHERE c.id = k.kept_rowid`
     case 'embeddings':
-      return `${record('k.id')} UNION ALL ${sameIn('segment_id', 'embedding_id')}`
+      return `${sameIn('id')} UNION ALL ${sameIn('segment_id', 'embedding_id')}`
     case 'embeddings_queue':
       return sameIn('seq_id')
     case 'max_seq_id':

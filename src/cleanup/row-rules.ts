@@ -16,7 +16,8 @@ export interface RowRule {
 
 const LIVE_SEGMENT = (id: string) =>
   `EXISTS (SELECT 1 FROM main.segments s JOIN main.collections c ON c.id = s.collection WHERE s.id = ${id})`
-const LIVE_RECORD = (id: string) =>
+/** A condition: whether a record of a collection has this number. */
+export const LIVE_RECORD = (id: string) =>
   `EXISTS (SELECT 1 FROM main.embeddings e JOIN main.segments s ON s.id = e.segment_id
      JOIN main.collections c ON c.id = s.collection WHERE e.id = ${id})`
 /** The newest row is what the next number is derived from: without it the next writes are lost. */

@@ -14,6 +14,7 @@ import type { CleanupFailure } from './report.js'
 import { restoreRows } from './restore-rows.js'
 import { INDEXES_FOLDER, readRunRecord, ROWS_FILE, writeRunRecord } from './run-record.js'
 import { newestRun } from './quarantine.js'
+import { removeStaleSuperJournals } from './super-journals.js'
 import { DATABASE_FILE } from './survey.js'
 
 export interface UndoJob {
@@ -58,6 +59,7 @@ export async function undoCleanup(given: UndoJob): Promise<UndoResult> {
     const errors: CleanupFailure[] = []
     const directories = await restoreDirectories(directory, folder, errors)
     const rows = await restoreKeptRows(directory, folder, errors)
+    await removeStaleSuperJournals(directory, quarantine)
     await writeRunRecord(folder, { ...record, state: errors.length === 0 ? 'undone' : 'partly undone' })
     return {
       directory,

@@ -101,7 +101,8 @@ describe('cleanup of a directory with what deleted collections leave', () => {
     await applyCleanup(cleanupJob(directory, ROWS))
     await withDatabase(directory, (database) => {
       // A record of number 1, as a server makes it when the number is free.
-      database.exec("INSERT INTO embeddings (id, segment_id, embedding_id, seq_id) VALUES (1, 'x', 'x', 1)")
+      database.exec(`INSERT INTO embeddings (id, segment_id, embedding_id, seq_id)
+        SELECT 1, s.id, 'x', 1 FROM segments s JOIN collections c ON c.id = s.collection WHERE s.scope = 'METADATA' LIMIT 1`)
     })
     const { rows, errors } = await undoCleanup(undoJob(directory))
     expect(rows).toBe(320)

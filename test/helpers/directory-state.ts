@@ -27,6 +27,8 @@ export async function stateOf(directory: string): Promise<ReadonlyMap<string, st
   const state = new Map<string, string>()
   for (const name of (await readdir(directory, { recursive: true })).sort()) {
     if (name.startsWith('.chroma-ops') || name === 'chroma.sqlite3') continue
+    // It is rolled back below.
+    if (name === 'chroma.sqlite3-journal') continue
     const file = path.join(directory, name)
     const { mode, uid, gid } = await lstat(file)
     const kind = (await lstat(file)).isDirectory() ? 'directory' : await contentOf(file)
