@@ -11,6 +11,8 @@ const often = {
   CHROMA_OPS_TEST_ROOM_STEP: 64 * 1024,
   CHROMA_OPS_TEST_CUTS: 1000,
   CHROMA_OPS_TEST_BAD_DAYS: 100,
+  CHROMA_OPS_TEST_SNAPSHOTS: 100,
+  CHROMA_OPS_TEST_STRIDE: 1,
   CHROMA_OPS_TEST_SERVER_KILLS: 50,
   CHROMA_OPS_TEST_CLEANUP_KILLS: 50,
 }
@@ -21,10 +23,10 @@ export default {
   ...base,
   testMatch: [
     '<rootDir>/test/soak/*.soak.ts',
-    '<rootDir>/test/backup/restore-kill.test.ts',
+    '<rootDir>/test/backup/{physical-backup,restore-kill}.test.ts',
     '<rootDir>/test/cleanup/killed.test.ts',
     '<rootDir>/test/health/offline/killed-server.test.ts',
-    '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,power-cut,queries,round-trip,s3}.test.ts',
+    '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,physical-*,power-cut,queries,round-trip,s3}.test.ts',
   ],
   // Of a single test: two hours.
   testTimeout: 7_200_000,
