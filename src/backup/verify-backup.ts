@@ -56,6 +56,7 @@ export async function verifyBackup(job: VerifyJob): Promise<VerifyReport> {
   return {
     backup: head.id,
     series: head.series,
+    type: head.type,
     status: findings.length === 0 ? 'ok' : 'damaged',
     sample,
     depth,

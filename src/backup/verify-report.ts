@@ -1,14 +1,19 @@
 import type { ObjectProblem } from './errors.js'
+import type { BackupType } from './manifest.js'
 
 /** What a verification read and what it found. */
 export interface VerifyReport {
   /** The backup's id. */
   readonly backup: string
   readonly series: string
+  readonly type: BackupType
   readonly status: 'ok' | 'damaged'
   /** Share of the objects that was read, 1 for all of them. */
   readonly sample: number
-  /** `stored`: every stored byte against its checksum. `records`: also every record against its digests. */
+  /**
+   * `stored`: every stored byte against its checksum. `records`: also every record against its digests, or every
+   * block of a file against its content id.
+   */
   readonly depth: 'stored' | 'records'
   readonly objects: {
     /** Objects that the backup needs. */
@@ -20,7 +25,7 @@ export interface VerifyReport {
     readonly reread: number
   }
   readonly collections: number
-  /** Records of the backup; with depth `records` and no sample, each was checked. */
+  /** Records of the backup; with depth `records` and no sample, each was checked, unless the backup is physical. */
   readonly records: number
   readonly problems: readonly VerifyProblem[]
   readonly durationMs: number

@@ -53,9 +53,10 @@ function summary(
 }
 
 function describeReport(report: VerifyReport, style: Style): string[] {
-  const { backup, status, objects, sample, depth, records, durationMs, problems } = report
+  const { backup, type, status, objects, sample, depth, records, durationMs, problems } = report
   const share = sample < 1 ? ` (a sample of ${Number((sample * 100).toFixed(2))} %)` : ''
-  const decoded = depth === 'records' && sample === 1 ? `, every one of ${plural(records, 'record')}` : ''
+  const each = type === 'physical' ? 'every block of its files' : `every one of ${plural(records, 'record')}`
+  const decoded = depth === 'records' && sample === 1 ? `, ${each}` : ''
   const checked = `${grouped(objects.checked)} of ${plural(objects.total, 'object')}${share}, ${bytes(objects.bytes)}`
   const reread =
     objects.reread === 0 ? '' : `; ${plural(objects.reread, 'object')} matched only when read again`
