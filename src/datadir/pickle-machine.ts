@@ -1,23 +1,8 @@
 import { PickleError } from './errors.js'
+import { ownCopy, textOf, type PickleEvents, type PickleValue } from './pickle-value.js'
 
-/** Text stays where it is: bytes of the piece, valid until the machine goes on. */
-export type PickleValue =
-  | { readonly kind: 'text'; readonly bytes: Uint8Array; readonly from: number; readonly to: number }
-  | { readonly kind: 'number'; readonly value: number }
-  /** The role is the key of the dict in the outermost one. */
-  | { readonly kind: 'dict'; readonly role: string }
-  | { readonly kind: 'none' | 'class' | 'tuple' | 'object' | 'kept' }
-
-export interface PickleEvents {
-  /** A member of the outermost dict. */
-  field(name: string, value: PickleValue): void
-  /** A pair of a dict that is such a member. */
-  pair(role: string, key: PickleValue, value: PickleValue): void
-}
-
-interface Frame {
-  readonly values: PickleValue[]
-}
+/** The values since a mark. */
+type Frame = PickleValue[]
 
 const ROOT = ''
 /** Nothing that Chroma writes nests deeper, or has longer text. */
@@ -33,7 +18,7 @@ const MAX_MEMO = 256
 export class PickleMachine {
   ended = false
   readonly #events: PickleEvents
-  #frames: Frame[] = [{ values: [] }]
+  #frames: Frame[] = [[]]
   /** The first memoized values; text among them is copied. */
   readonly #memo = new Map<number, PickleValue>()
   #memoized = 0
@@ -56,8 +41,7 @@ export class PickleMachine {
       done = this.#at
     }
     this.#keepTexts()
-    if (this.ended && done < bytes.length)
-      throw new PickleError('the pickle of the index goes on after its end')
+    if (this.ended && done < bytes.length) throw refusal('it goes on after its end')
     return done
   }
 
@@ -95,9 +79,8 @@ export class PickleMachine {
       case 0x63: // GLOBAL: two lines
         return this.#global(start)
       case 0x28: // MARK
-        if (this.#frames.length >= MAX_FRAMES)
-          throw new PickleError('the pickle of the index nests too deeply')
-        this.#frames.push({ values: [] })
+        if (this.#frames.length >= MAX_FRAMES) throw refusal('it nests too deeply')
+        this.#frames.push([])
         return this.#moved(start)
       default:
         return this.#stackStep(code, start)
@@ -124,8 +107,7 @@ export class PickleMachine {
         return this.#push({ kind: 'class' }, start)
       case 0x81: // NEWOBJ
         this.#pop()
-        if (this.#pop().kind !== 'class')
-          throw new PickleError('the pickle of the index makes an object of nothing')
+        if (this.#pop().kind !== 'class') throw refusal('it makes an object of nothing')
         return this.#push({ kind: 'object' }, start)
       case 0x62: // BUILD
         if (this.#pop().kind !== 'dict')
@@ -152,9 +134,8 @@ export class PickleMachine {
   }
 
   #setItems(next: number): boolean {
-    const { values } = this.#top()
-    if (this.#frames.length < 2 || values.length % 2 !== 0)
-      throw new PickleError('the pickle of the index has a key without a value')
+    const values = this.#top()
+    if (this.#frames.length < 2 || values.length % 2 !== 0) throw refusal('it has a key without a value')
     const role = this.#dict(this.#below())
     for (let at = 0; at + 1 < values.length; at += 2) this.#deliver(role, values[at], values[at + 1])
     this.#frames.pop()
@@ -162,53 +143,51 @@ export class PickleMachine {
   }
 
   #push(value: PickleValue, next: number): boolean {
-    const { values } = this.#top()
+    const values = this.#top()
     // A pair is complete when the next one is: one item more may follow for a dict that is its value (SETITEM).
     if (values.length === 4 && this.#frames.length > 1) {
       this.#deliver(this.#dict(this.#below()), values[0], values[1])
       values.splice(0, 2)
     }
-    if (values.length >= MAX_VALUES) throw new PickleError('the pickle of the index piles up values')
+    if (values.length >= MAX_VALUES) throw refusal('it piles up values')
     values.push(value)
     return this.#moved(next)
   }
 
   #pop(): PickleValue {
-    const value = this.#top().values.pop()
-    if (value === undefined) throw new PickleError('the pickle of the index takes a value that is not there')
+    const value = this.#top().pop()
+    if (value === undefined) throw refusal('it takes a value that is not there')
     return value
   }
 
   #deliver(role: string, key: PickleValue | undefined, value: PickleValue | undefined): void {
-    if (key === undefined || value === undefined)
-      throw new PickleError('the pickle of the index misses a value')
+    if (key === undefined || value === undefined) throw refusal('it misses a value')
     if (role !== ROOT) this.#events.pair(role, key, value)
     else if (key.kind === 'text') this.#events.field(textOf(key), value)
   }
 
   #top(): Frame {
     const frame = this.#frames.at(-1)
-    if (frame === undefined) throw new PickleError('the pickle of the index has no stack')
+    if (frame === undefined) throw refusal('it has no stack')
     return frame
   }
 
   #below(): Frame {
     const frame = this.#frames.at(-2)
-    if (frame === undefined) throw new PickleError('the pickle of the index fills a dict that is not there')
+    if (frame === undefined) throw refusal('it fills a dict that is not there')
     return frame
   }
 
   /** The dict that items go to. */
-  #dict({ values }: Frame): string {
+  #dict(values: Frame): string {
     const target = values.at(-1)
-    if (target?.kind !== 'dict')
-      throw new PickleError('the pickle of the index fills something that is no dict')
+    if (target?.kind !== 'dict') throw refusal('it fills something that is no dict')
     return target.role
   }
 
   /** The dict that begins now is a member of the outermost one when a key stands before it. */
   #roleOfNext(): string {
-    const { values } = this.#top()
+    const values = this.#top()
     const key = values.at(-1)
     if (values.length % 2 === 0 || key?.kind !== 'text') return ROOT
     return textOf(key)
@@ -227,7 +206,7 @@ export class PickleMachine {
   }
 
   #text(start: number, length: number): boolean {
-    if (length > MAX_TEXT) throw new PickleError('the pickle of the index has text of an impossible length')
+    if (length > MAX_TEXT) throw refusal('it has text of an impossible length')
     if (!this.#has(start + length)) return false
     return this.#push({ kind: 'text', bytes: this.#bytes, from: start, to: start + length }, start + length)
   }
@@ -236,8 +215,7 @@ export class PickleMachine {
     const first = this.#bytes.indexOf(0x0a, start)
     const second = first < 0 ? -1 : this.#bytes.indexOf(0x0a, first + 1)
     if (second >= 0) return this.#push({ kind: 'class' }, second + 1)
-    if (this.#bytes.length - start > 1000)
-      throw new PickleError('the pickle of the index names an endless class')
+    if (this.#bytes.length - start > 1000) throw refusal('it names an endless class')
     return false
   }
 
@@ -247,22 +225,20 @@ export class PickleMachine {
   }
 
   #memoize(slot: number): void {
-    const value = this.#top().values.at(-1)
-    if (value === undefined)
-      throw new PickleError('the pickle of the index remembers a value that is not there')
+    const value = this.#top().at(-1)
+    if (value === undefined) throw refusal('it remembers a value that is not there')
     this.#memoized++
     if (slot < MAX_MEMO) this.#memo.set(slot, ownCopy(value))
   }
 
   #get(slot: number, next: number): boolean {
-    if (slot >= this.#memoized)
-      throw new PickleError('the pickle of the index recalls what it never remembered')
+    if (slot >= this.#memoized) throw refusal('it recalls what it never remembered')
     return this.#push(this.#memo.get(slot) ?? { kind: 'kept' }, next)
   }
 
   /** The piece goes away: text on the stack gets bytes of its own. */
   #keepTexts(): void {
-    for (const { values } of this.#frames)
+    for (const values of this.#frames)
       for (const [index, value] of values.entries()) values[index] = ownCopy(value)
   }
 
@@ -280,16 +256,6 @@ export class PickleMachine {
   }
 }
 
-function textOf(value: PickleValue & { readonly kind: 'text' }): string {
-  return Buffer.from(
-    value.bytes.buffer,
-    value.bytes.byteOffset + value.from,
-    value.to - value.from,
-  ).toString()
-}
-
-function ownCopy(value: PickleValue): PickleValue {
-  if (value.kind !== 'text') return value
-  const bytes = Uint8Array.from(value.bytes.subarray(value.from, value.to))
-  return { kind: 'text', bytes, from: 0, to: bytes.length }
+function refusal(why: string): PickleError {
+  return new PickleError(`the pickle of the index is damaged: ${why}`)
 }

@@ -1,5 +1,6 @@
 import { PickleError } from './errors.js'
-import { PickleMachine, type PickleValue } from './pickle-machine.js'
+import { PickleMachine } from './pickle-machine.js'
+import type { PickleValue } from './pickle-value.js'
 
 /** `index_metadata.pickle` without the ids. */
 export interface IndexPickleFields {
