@@ -108,8 +108,7 @@ async function openChecked(job: ApplyStepsJob): Promise<Database> {
   const database = await openDatabase(file, { mode: 'write', busyTimeoutMs: BUSY_TIMEOUT_MS })
   try {
     // A full read holds a lock for so long that a running server would stand still.
-    const { damage } =
-      job.facts.holder.state === 'held' ? { damage: [] } : await checkIntegrity(database, false)
+    const { damage } = job.facts.holder.state === 'held' ? { damage: [] } : checkIntegrity(database, false)
     if (damage[0] !== undefined) throw new DatabaseDamagedError(file, { message: damage[0] })
     return database
   } catch (error) {

@@ -79,7 +79,7 @@ async function writeCopy(file: string, copy: string): Promise<void> {
 async function requireSame(source: Database, copy: string): Promise<void> {
   const database = await openDatabase(copy, { mode: 'read' })
   try {
-    const { damage } = await checkIntegrity(database, false)
+    const { damage } = checkIntegrity(database, false)
     if (damage[0] !== undefined) throw new CopyDiffersError(`${copy} is damaged: ${damage[0]}`)
     for (const table of tableNames(source)) {
       const count = (of: Database) => of.get(`SELECT count(*) AS n FROM ${quoted(table)}`)?.['n']

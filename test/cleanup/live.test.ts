@@ -16,7 +16,7 @@ const root = path.resolve(import.meta.dirname, '../..')
 test('cleaning while a server is written to loses nothing', async () => {
   const server = await startChroma()
   try {
-    for (let time = 0; time < 3; time++) await cleanUnderLoad(server, 6)
+    for (let time = 0; time < 3; time++) await cleanUnderLoad(server, 4)
   } finally {
     await server.stop()
   }
