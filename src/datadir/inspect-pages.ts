@@ -36,7 +36,8 @@ export interface IntegrityFacts {
  * `quick_check`, or `integrity_check`, which also compares tables with their indexes. One statement: it holds a
  * read lock until it has read the whole file, and cannot be interrupted.
  */
-export function checkIntegrity(database: Database, thorough: boolean): IntegrityFacts {
+export function checkIntegrity(database: Database, thorough: boolean, signal?: AbortSignal): IntegrityFacts {
+  throwIfAborted(signal)
   const lines = check(database, thorough ? 'integrity_check(100)' : 'quick_check(100)')
   return factsOf(database, lines, true)
 }

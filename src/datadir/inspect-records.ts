@@ -1,4 +1,4 @@
-import { rowsInSteps, seqIdOf } from './inspect-steps.js'
+import { seqIdOf } from './inspect-steps.js'
 import { packedIds } from './packed-ids.js'
 import { replayLog, type BlockedReplay, type ReplayedLog, type ReplayJob } from './replay-log.js'
 
@@ -42,12 +42,14 @@ export async function inspectRecords(job: RecordJob): Promise<RecordFacts> {
   let withVector = 0
   const lostIds: string[] = []
   const see = (id: string) => {
+    const has = hasVector(id)
+    if (!has && isLater(job, id)) return
     records++
-    if (hasVector(id)) withVector++
+    if (has) withVector++
     else if (lostIds.length < MOST_IDS) lostIds.push(id)
   }
   const seenInTables = new Set<string>()
-  for await (const id of idsInTables(job)) {
+  for await (const id of packedIds(job.database, job.metadataSegment ?? '', job.signal)) {
     const spoken = replayed.records.get(id)
     if (spoken !== undefined) seenInTables.add(id)
     if (spoken !== false) see(id)
@@ -67,26 +69,15 @@ export async function inspectRecords(job: RecordJob): Promise<RecordFacts> {
   }
 }
 
-function idsInTables({ database, metadataSegment, newest, signal }: RecordJob): AsyncIterable<string> {
-  if (newest === null) return packedIds(database, metadataSegment ?? '', signal)
-  const rows = rowsInSteps(
-    database,
-    {
-      table: 'embeddings',
-      key: 'embedding_id',
-      keyType: 'text',
-      columns: 'embedding_id AS id, seq_id',
-      where: 'segment_id = ?',
-      values: [metadataSegment ?? ''],
-    },
-    signal,
+/** Written after the log was read: only of records without a vector, for it takes a look into the table. */
+function isLater({ database, metadataSegment, newest }: RecordJob, id: string): boolean {
+  if (newest === null) return false
+  const row = database.get(
+    'SELECT seq_id FROM embeddings WHERE segment_id = ? AND embedding_id = CAST(? AS TEXT)',
+    metadataSegment ?? '',
+    Buffer.from(id),
   )
-  return (async function* () {
-    for await (const { id, seq_id } of rows) {
-      const isLater = (seqIdOf(seq_id) ?? 0n) > newest
-      if (!isLater) yield String(id)
-    }
-  })()
+  return (seqIdOf(row?.['seq_id']) ?? 0n) > newest
 }
 
 function countVectors(job: RecordJob, { vectors }: ReplayedLog): number {

@@ -49,7 +49,11 @@ test.each([...damagedFiles, ...damagedRows].map((damage) => [damage.what, damage
     const directory = await copyOf(sound)
     await damage.plant(directory)
     const report = await healthOfDirectory(directory, { level: damage.deep === true ? 'deep' : 'ready' })
-    expect([...complaints(report)].sort()).toEqual([...damage.found].sort())
+    expect(
+      complaints(report)
+        .filter((found) => found !== damage.perhaps)
+        .sort(),
+    ).toEqual([...damage.found].sort())
     expect(report.findings.map(({ id }) => id)).toEqual(expect.arrayContaining([...(damage.told ?? [])]))
     const worst = damage.found.some((found) => found.startsWith('critical'))
       ? 4

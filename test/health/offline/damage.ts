@@ -11,6 +11,8 @@ export interface Damage {
   readonly plant: (directory: string) => Promise<unknown>
   /** Exactly these, besides what is only information. */
   readonly found: readonly string[]
+  /** Found or not, by chance. */
+  readonly perhaps?: string
   /** Information that must be there. */
   readonly told?: readonly DirectoryFindingId[]
   readonly deep?: boolean

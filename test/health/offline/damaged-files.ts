@@ -99,6 +99,8 @@ export const damagedFiles: readonly Damage[] = [
   {
     what: 'data_level0.bin is cut off: elements are missing at its end',
     plant: inIndex('data_level0.bin', async (file) => truncate(file, 150 * ELEMENT + 77)),
+    // Elements are in no certain order: one that is to be deleted may be among them.
+    perhaps: `critical REPLAY_BLOCKED ${saved}`,
     found: [`critical INDEX_TORN ${saved}`, `critical VECTORS_LOST ${saved}`],
   },
   {
@@ -145,9 +147,10 @@ export const damagedFiles: readonly Damage[] = [
   {
     what: 'vectors of another moment: the pickle is older than data_level0.bin',
     plant: inIndex('data_level0.bin', async (file) => {
-      // The last element gets a number that nobody has.
+      // The vector of id9 gets a number that nobody has.
       const bytes = await readFile(file)
-      bytes.writeBigUInt64LE(900n, 199 * ELEMENT + 144)
+      for (let at = ELEMENT - 8; at < bytes.length; at += ELEMENT)
+        if (bytes.readBigUInt64LE(at) === 10n) bytes.writeBigUInt64LE(900n, at)
       await writeFile(file, bytes)
     }),
     found: [`critical VECTORS_LOST ${saved}`, `critical INDEX_LABELS_DIFFER ${saved}`],
