@@ -113,9 +113,11 @@ async function reportFailure(run: Run, thrown: unknown): Promise<number> {
 
 function usageError({ message }: CommanderError, program: Command, args: readonly string[]): UsageError {
   const [first = '', guess] = message.replace(/^error: /, '').split('\n(')
+  // Commander also guesses from the flags of the commands above, so its guess may be the very flag.
+  const isSame = guess !== undefined && first.includes(`'${/ (-\S+)\?/.exec(guess)?.[1] ?? ''}'`)
   return new UsageError(first, {
     hint:
-      guess === undefined
+      guess === undefined || isSame
         ? `see ${namedCommand(program, args)} --help`
         : guess.replace(/\)$/, '').replace(/^D/, 'd'),
   })

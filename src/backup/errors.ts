@@ -12,7 +12,7 @@ export class RepositoryNotFoundError extends OpsError {
 
   constructor(displayUrl: string, cause?: unknown) {
     super(`no repository at ${displayUrl}`, {
-      hint: 'check the address, or create a repository there with "chroma-ops repo init" or "chroma-ops backup --init"',
+      hint: 'check the address; "chroma-ops repo init" creates a repository there',
       cause,
     })
   }

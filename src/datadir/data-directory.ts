@@ -108,7 +108,8 @@ function readSegments(database: Database): readonly Segment[] {
   }))
 }
 
-async function requireDatabase(directory: string): Promise<void> {
+/** Rejects with a {@link NotADataDirectoryError} that says where a database is instead. */
+export async function requireDatabase(directory: string): Promise<void> {
   if (await isFile(path.join(directory, DATABASE_FILE))) return
   const names = await readdir(directory).catch((error: unknown) => {
     if (isErrno(error, 'ENOENT', 'ENOTDIR'))

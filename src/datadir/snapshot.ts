@@ -4,6 +4,7 @@ import path from 'node:path'
 import { sleep } from '../core/abort.js'
 import { isErrno, throwIfAborted } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
+import { requireDatabase } from './data-directory.js'
 import { openDatabase } from './sqlite.js'
 import { copySparse } from './copy-file.js'
 import { findHolder, type Holder } from './holder.js'
@@ -73,6 +74,7 @@ export interface Snapshot {
  * NotADataDirectoryError (10), a DiskFullError, a file system error or an AbortedError.
  */
 export async function takeSnapshot(job: SnapshotJob): Promise<Snapshot> {
+  await requireDatabase(job.directory)
   const holder = await findHolder(job.directory)
   const taken = new TakenFiles(job)
   if (holder.state === 'free') {

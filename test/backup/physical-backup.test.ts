@@ -17,7 +17,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 
 import { startChroma } from '../helpers/chroma-server.js'
 import { addDocuments, makeDirectory, treeOf } from '../helpers/data-directories.js'
-import { runJson } from '../helpers/outcomes.js'
+import { expectFailure, runJson } from '../helpers/outcomes.js'
 import { idOf, listedBackups } from '../helpers/repositories.js'
 import { documentOf, runCli } from '../helpers/run-cli.js'
 
@@ -47,6 +47,16 @@ beforeEach(async () => {
 })
 
 const backUp = (...flags: string[]) => runJson(['backup', '--path', data, '--repo', repo, '--init', ...flags])
+
+test('a directory without a database is refused under its own name', async () => {
+  const empty = path.join(path.dirname(data), 'empty')
+  await mkdir(empty)
+  await expectFailure(['backup', '--path', empty, '--repo', repo, '--init'], {
+    exitCode: 10,
+    code: 'NOT_A_DATA_DIRECTORY',
+    message: `${empty} is not a data directory`,
+  })
+})
 
 test('the files come back byte for byte, with their modes, and a second backup stores next to nothing', async () => {
   await mkdir(path.join(data, 'notes'))

@@ -1,4 +1,4 @@
-import { appendFile, cp, mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
@@ -55,6 +55,13 @@ describe('health --path', () => {
     })
     const nowhere = await health(path.join(folder, 'nowhere'), '--json')
     expect([nowhere.exitCode, documentOf(nowhere)['status']]).toEqual([4, 'critical'])
+    const file = path.join(damaged, 'a-file')
+    await writeFile(file, '')
+    const ofFile = await health(file, '--json')
+    expect(ofFile.exitCode).toBe(4)
+    expect(documentOf(ofFile)).toMatchObject({
+      findings: [{ evidence: expect.stringContaining('is not a directory') }],
+    })
   })
 
   test('speaks to monitoring', async () => {

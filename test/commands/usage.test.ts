@@ -30,6 +30,7 @@ const mistakes: readonly (readonly [string, number, string, string | null])[] = 
   ['restore', 2, "missing required argument 'backup'", 'see chroma-ops restore --help'],
   ['restore latest --mode add', 2, "argument 'add' is invalid", 'see chroma-ops restore --help'],
   ['backup list --bogus', 2, "unknown option '--bogus'", 'see chroma-ops backup list --help'],
+  ['cleanup undo --apply', 2, "unknown option '--apply'", 'see chroma-ops cleanup undo --help'],
   ['restore latest --url', 2, '--url: "--json" is not the URL', 'for example'],
   ['restore latest --drop-old', 2, '--drop-old goes with --mode replace', null],
   ['restore latest --rename a', 2, '--rename: "a" is not of the form a=b', null],

@@ -54,8 +54,8 @@ export const indexEntries = {
     meaning: 'The files of an index are shorter than its header says: the server was killed while saving.',
     consequence:
       'Chroma does not notice; it fills the gap with what happens to be in memory, and may crash or answer wrongly.',
-    advice: 'stop the server; rebuild the index from the vectors that are there',
-    command: REBUILD,
+    advice: 'stop the server; restore the collection from a backup, or rescue the records',
+    command: RESCUE,
   },
   LINK_LISTS_DAMAGED: {
     severity: 'critical',

@@ -35,7 +35,8 @@ export function folderObservations(
 export async function missingDatabase(directory: string, folder: FolderFacts | null): Promise<Observation> {
   const nearby = await findDatabaseNearby(directory)
   const where = nearby.length === 0 ? '' : `; there is one in ${nearby.slice(0, 3).join(' and in ')}`
-  if (folder === null) return { id: 'NO_DATABASE', evidence: `there is no directory ${directory}${where}` }
+  if (folder === null)
+    return { id: 'NO_DATABASE', evidence: `${directory} does not exist or is not a directory${where}` }
   const indexes = folder.segmentFolders.length
   const left = indexes === 0 ? '' : `, only ${countText(indexes, 'folder')} of indexes`
   return { id: 'NO_DATABASE', evidence: `there is no chroma.sqlite3 in ${directory}${left}${where}` }
