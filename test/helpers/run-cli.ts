@@ -1,8 +1,16 @@
 import { EventEmitter } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { Readable, Writable } from 'node:stream'
 
 import { main } from '../../src/cli.js'
 import type { Host } from '../../src/commands/host.js'
+
+// Jest fails now and then to load modules that share others when they are asked for at the same time, as the
+// commands do. So all of them are loaded here, one after the other.
+const sources = new URL('../../src/', import.meta.url)
+await import('../../src/index.js')
+for (const name of readdirSync(new URL('commands/', sources)))
+  await import(`../../src/commands/${name.replace(/\.ts$/, '.js')}`)
 
 export interface CliRun {
   readonly exitCode: number
