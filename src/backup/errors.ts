@@ -12,7 +12,7 @@ export class RepositoryNotFoundError extends OpsError {
 
   constructor(displayUrl: string, cause?: unknown) {
     super(`no repository at ${displayUrl}`, {
-      hint: 'check the address; "chroma-ops repo init" creates a repository there',
+      hint: 'check the address; "chroma-ops repo init" creates a repository there, as backup does with --init',
       cause,
     })
   }

@@ -66,7 +66,7 @@ test('the hint of a failure is a command for the repository in use', async () =>
     exitCode: 10,
     code: 'REPOSITORY_NOT_FOUND',
     message: 'no repository',
-    hint: `"chroma-ops repo init ${quoted}" or "chroma-ops backup --init ${quoted} --url http://127.0.0.1:9"`,
+    hint: `"chroma-ops repo init ${quoted}" creates a repository there`,
   })
   await newRepository(new LocalStore(repo))
   await writeFile(path.join(repo, 'repo.json'), '{}')
