@@ -77,7 +77,7 @@ const boundaries = folders.map((folder) => {
 })
 
 export default tseslint.config(
-  { ignores: ['dist', 'coverage', 'test/golden'] },
+  { ignores: ['dist', 'coverage', '.cache', 'test/golden'] },
   js.configs.recommended,
   {
     files: ['**/*.js', '**/*.mjs'],
