@@ -3,8 +3,7 @@ import pLimit from 'p-limit'
 import { OpsError } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
 import { ManifestDamagedError } from './errors.js'
-import { manifestKey } from './list-backups.js'
-import { encodeHead, type BackupHead } from './manifest.js'
+import { encodeHead, manifestKey, type BackupHead } from './manifest.js'
 import { objectPrefix } from './object-reference.js'
 import type { Repository } from './repository.js'
 
@@ -18,7 +17,7 @@ export async function commitBackup(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const key = manifestKey(head.id)
-  const bytes = encodeHead(head)
+  const bytes = encodeHead(repository, head)
   await repository.store.putNew(key, bytes, signal)
   const isStored = async () => bytes.equals((await repository.store.get(key, { signal })).bytes)
   // Once more, for the network and the disk err too.

@@ -4,11 +4,11 @@ import * as v from 'valibot'
 
 import { throwIfAborted } from '../core/errors.js'
 import { displayName, type CollectionName } from '../core/records.js'
-import { ErasuresDamagedError } from './errors.js'
-import { FORMAT, refuseUnknown, type BackupHead } from './manifest.js'
+import { decodeDocument, encodeDocument } from './documents.js'
+import { DocumentDamagedError, ErasuresDamagedError } from './errors.js'
+import { FORMAT, needsSchema, refuseUnknown, type BackupHead } from './manifest.js'
 import { digestSchema, sha256Hex } from './object-reference.js'
 import type { Repository } from './repository.js'
-import { sealJson, unsealJson } from './sealed-json.js'
 
 /** A collection as it was when records of it were erased. */
 export interface ErasedCollection extends CollectionName {
@@ -79,7 +79,8 @@ export async function recordErasure(job: ErasureJob): Promise<void> {
       backups: later,
       ids: job.ids.slice(at, at + IDS_IN_A_DOCUMENT).map((id) => hashOf(salt, id)),
     }
-    await repository.store.putNew(`${PREFIX}${stamp}-${run}-${part}.json`, sealJson(document), signal)
+    const key = `${PREFIX}${stamp}-${run}-${part}.json`
+    await repository.store.putNew(key, encodeDocument(repository, 'erasure', key, document), signal)
   }
 }
 
@@ -123,12 +124,13 @@ export class Erasures {
 }
 
 async function readDocuments(
-  { store }: Repository,
+  repository: Repository,
   signal: AbortSignal | undefined,
 ): Promise<readonly ErasureDocument[]> {
+  const { store } = repository
   const documents: ErasureDocument[] = []
   for await (const { key } of store.list(PREFIX, signal)) {
-    const read = async () => decode(key, (await store.get(key, { signal })).bytes)
+    const read = async () => decode(repository, key, (await store.get(key, { signal })).bytes)
     try {
       documents.push(await read())
     } catch (error) {
@@ -140,17 +142,22 @@ async function readDocuments(
   return documents
 }
 
-function decode(key: string, bytes: Uint8Array): ErasureDocument {
-  const unsealed = unsealJson(bytes)
-  if ('damage' in unsealed) throw new ErasuresDamagedError(`${key} ${unsealed.damage}`)
-  const needs = v.safeParse(
-    v.object({ format: v.number(), requires: v.array(v.string()) }),
-    unsealed.document,
-  )
+function decode(repository: Repository, key: string, bytes: Uint8Array): ErasureDocument {
+  const decoded = decodeBytes(repository, key, bytes)
+  const needs = v.safeParse(needsSchema, decoded)
   if (needs.success) refuseUnknown(key, needs.output)
-  const document = v.safeParse(documentSchema, unsealed.document)
+  const document = v.safeParse(documentSchema, decoded)
   if (!document.success) throw new ErasuresDamagedError(`${key} is not a list of erased records`)
   return document.output
+}
+
+function decodeBytes(repository: Repository, key: string, bytes: Uint8Array): unknown {
+  try {
+    return decodeDocument(repository, 'erasure', key, bytes)
+  } catch (error) {
+    if (!(error instanceof DocumentDamagedError)) throw error
+    throw new ErasuresDamagedError(error.message, error)
+  }
 }
 
 function hashOf(salt: string, id: string): string {

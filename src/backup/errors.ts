@@ -35,6 +35,20 @@ export class RepositoryDamagedError extends IntegrityError {
   override readonly code = 'REPOSITORY_DAMAGED'
 }
 
+/** A JSON document of a repository is altered or cut off. */
+export class DocumentDamagedError extends IntegrityError {
+  override readonly code = 'DOCUMENT_DAMAGED'
+  readonly key: string
+  /** The rest of a sentence that begins with the key. */
+  readonly damage: string
+
+  constructor(key: string, damage: string, details?: ErrorDetails) {
+    super(`${key} ${damage}`, details)
+    this.key = key
+    this.damage = damage
+  }
+}
+
 /** The manifest of a backup is altered or cut off. */
 export class ManifestDamagedError extends IntegrityError {
   override readonly code = 'MANIFEST_DAMAGED'
@@ -50,9 +64,10 @@ export class ManifestDamagedError extends IntegrityError {
 export class ErasuresDamagedError extends IntegrityError {
   override readonly code = 'ERASURES_DAMAGED'
 
-  constructor(message: string) {
+  constructor(message: string, cause?: unknown) {
     super(message, {
       hint: 'put the file back from a copy of the repository; --include-erased restores without it, erased records too',
+      cause,
     })
   }
 }

@@ -3,7 +3,7 @@ import pLimit from 'p-limit'
 import { BlobNotFoundError } from '../storage/blob-store.js'
 import { parseBackupId } from './backup-id.js'
 import { ManifestDamagedError, RepositoryUnsupportedError } from './errors.js'
-import { decodeHead, type BackupHead } from './manifest.js'
+import { decodeHead, manifestKey, type BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
 
 const CONCURRENT_READS = 8
@@ -40,10 +40,6 @@ export async function listBackups(
   return entries.sort((a, b) => compareTimes(b, a))
 }
 
-export function manifestKey(id: string): string {
-  return `backups/${id}.json`
-}
-
 /** The entries whose manifest can be used. */
 export function readableHeads(entries: readonly BackupEntry[]): readonly BackupHead[] {
   return entries.flatMap(({ head }) => head ?? [])
@@ -70,11 +66,12 @@ export async function readEntry(
 
 /** What does not match its checksum is read once more, for the network and the disk err too. */
 async function readHead(
-  { store }: Repository,
+  repository: Repository,
   id: string,
   signal: AbortSignal | undefined,
 ): Promise<BackupHead> {
-  const read = async () => decodeHead(id, (await store.get(manifestKey(id), { signal })).bytes)
+  const { store } = repository
+  const read = async () => decodeHead(repository, id, (await store.get(manifestKey(id), { signal })).bytes)
   try {
     return await read()
   } catch (error) {

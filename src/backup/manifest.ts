@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 
 import type { CollectionName, ReadConsistency } from '../core/records.js'
-import { ManifestDamagedError, RepositoryUnsupportedError } from './errors.js'
+import { decodeDocument, encodeDocument } from './documents.js'
+import { DocumentDamagedError, ManifestDamagedError, RepositoryUnsupportedError } from './errors.js'
 import {
   countSchema,
   digestSchema,
@@ -10,7 +11,7 @@ import {
   type Extent,
   type ObjectReference,
 } from './object-reference.js'
-import { sealJson, unsealJson } from './sealed-json.js'
+import type { Repository } from './repository.js'
 
 /** The version of the repository format that this code writes. */
 export const FORMAT = 1
@@ -213,26 +214,38 @@ const FEATURES_OF_BACKUPS: readonly string[] = [PHYSICAL]
 
 export const needsSchema = v.object({ format: v.number(), requires: v.array(v.string()) })
 
-export function encodeHead(head: BackupHead): Buffer {
-  return sealJson(head)
+export function manifestKey(id: string): string {
+  return `backups/${id}.json`
+}
+
+export function encodeHead(repository: Repository, head: BackupHead): Buffer {
+  return encodeDocument(repository, 'manifest', manifestKey(head.id), head)
 }
 
 /**
  * Checks the seal, the format, the features and the shape. Throws {@link ManifestDamagedError} or
  * {@link RepositoryUnsupportedError}.
  */
-export function decodeHead(id: string, bytes: Uint8Array): BackupHead {
-  const key = `backups/${id}.json`
-  const unsealed = unsealJson(bytes)
-  if ('damage' in unsealed) throw new ManifestDamagedError(id, `${key} ${unsealed.damage}`)
-  const needs = v.safeParse(needsSchema, unsealed.document)
+export function decodeHead(repository: Repository, id: string, bytes: Uint8Array): BackupHead {
+  const key = manifestKey(id)
+  const document = decode(repository, id, bytes)
+  const needs = v.safeParse(needsSchema, document)
   if (needs.success) refuseUnknown(`backup ${id}`, needs.output, FEATURES_OF_BACKUPS)
-  const head = v.safeParse(headSchema, unsealed.document)
+  const head = v.safeParse(headSchema, document)
   if (!head.success)
     throw new ManifestDamagedError(id, `${key} is not a manifest: ${v.summarize(head.issues)}`)
   // A manifest that was put back under another name.
   if (head.output.id !== id) throw new ManifestDamagedError(id, `${key} is the manifest of ${head.output.id}`)
   return head.output
+}
+
+function decode(repository: Repository, id: string, bytes: Uint8Array): unknown {
+  try {
+    return decodeDocument(repository, 'manifest', manifestKey(id), bytes)
+  } catch (error) {
+    if (!(error instanceof DocumentDamagedError)) throw error
+    throw new ManifestDamagedError(id, error.message, { hint: error.hint, cause: error })
+  }
 }
 
 /** Throws {@link RepositoryUnsupportedError} when something needs a newer reader. */

@@ -1,6 +1,6 @@
 import type { Progress } from '../core/progress.js'
 import { asError, OpsError } from '../core/errors.js'
-import { sealJson } from './sealed-json.js'
+import { encodeDocument } from './documents.js'
 import type { Repository } from './repository.js'
 
 const HEARTBEAT_MS = 30_000
@@ -76,8 +76,9 @@ function keyOf({ backup }: SessionJob): string {
   return `sessions/${backup}.json`
 }
 
-function encode({ backup, pins, host, actor, now }: SessionJob, began: Date): Buffer {
-  return sealJson({
+function encode(job: SessionJob, began: Date): Buffer {
+  const { repository, backup, pins, host, actor, now } = job
+  return encodeDocument(repository, 'session', keyOf(job), {
     format: 1,
     backup,
     began: began.toISOString(),

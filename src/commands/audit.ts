@@ -3,13 +3,13 @@ import path from 'node:path'
 
 import { asError, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
+import type { Repository } from '../backup/repository.js'
 import { jsonText } from '../output/json-text.js'
-import type { BlobStore } from '../storage/blob-store.js'
 import type { CommandContext } from './context.js'
 
 export interface AuditedWork {
-  /** Where the line goes first; null: the state folder only. */
-  readonly store: BlobStore | null
+  /** Whose log the line goes to first; null: the state folder only. Read when the work has ended. */
+  readonly repository: Repository | null
   /** `backup create`. */
   readonly command: string
   /** What it was about: ids, addresses, overridden guards. Never a secret. */
@@ -47,12 +47,12 @@ export async function withAudit<T>(
 
 async function record(
   context: CommandContext,
-  { store, command, details = {} }: AuditedWork,
+  { repository, command, details = {} }: AuditedWork,
   started: Date,
   result: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const { host, actor } = context
-  const line = jsonText({
+  const entry = {
     time: started,
     finished: host.now(),
     run: host.runId,
@@ -62,12 +62,12 @@ async function record(
     command,
     details,
     result,
-  })
+  }
   try {
-    if (store !== null && (await recordInStore(store, started, host.runId, line))) return
+    if (repository !== null && (await recordInRepository(repository, started, host.runId, entry))) return
     const folder = await context.directories.state()
     if (folder === null) throw new Error('no folder for the state can be written to')
-    await appendFile(path.join(folder, 'audit.jsonl'), `${line}\n`, { mode: 0o600 })
+    await appendFile(path.join(folder, 'audit.jsonl'), `${jsonText(entry)}\n`, { mode: 0o600 })
   } catch (error) {
     context.output.warn({
       code: 'AUDIT_NOT_WRITTEN',
@@ -76,12 +76,18 @@ async function record(
   }
 }
 
-/** One blob for each line, because object stores cannot append. False: the store does not take it. */
-async function recordInStore(store: BlobStore, started: Date, run: string, line: string): Promise<boolean> {
-  const time = started.toISOString().replaceAll(/[-:]|\.\d+/g, '')
+/** One blob for each entry, because object stores cannot append. False: the store does not take it. */
+async function recordInRepository(
+  repository: Repository,
+  started: Date,
+  run: string,
+  entry: object,
+): Promise<boolean> {
+  const { encodeDocument } = await import('../backup/documents.js')
+  const key = `log/${started.toISOString().replaceAll(/[-:]|\.\d+/g, '')}-${run}.json`
   try {
     // Not the run's own signal: an interruption is what the log is for.
-    await store.put(`log/${time}-${run}.json`, Buffer.from(`${line}\n`), AbortSignal.timeout(LIMIT))
+    await repository.store.put(key, encodeDocument(repository, 'log', key, entry), AbortSignal.timeout(LIMIT))
     return true
   } catch (error) {
     if (error instanceof OpsError) return false

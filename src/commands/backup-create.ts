@@ -82,7 +82,7 @@ async function create(context: CommandContext, flags: Flags): Promise<void> {
   }
   const summary = await withAudit(
     context,
-    { store: repository.store, command: 'backup create', details },
+    { repository, command: 'backup create', details },
     () => createBackup(job),
     ({ head }) => ({ backup: head.id, status: head.status }),
   )

@@ -41,7 +41,7 @@ export async function backUpFiles(
   }
   const summary = await withAudit(
     context,
-    { store: repository.store, command: 'backup create', details },
+    { repository, command: 'backup create', details },
     () => createPhysicalBackup(job),
     ({ head }) => ({ backup: head.id, status: head.status }),
   )

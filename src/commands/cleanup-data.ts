@@ -74,7 +74,7 @@ async function cleanup(
   }
   context.changes('cleanup')
   const { directory, quarantine } = job
-  const audited = { store: null, command: 'cleanup', details: { directory, targets, quarantine } }
+  const audited = { repository: null, command: 'cleanup', details: { directory, targets, quarantine } }
   const result = await withAudit(context, audited, () => applyCleanup(job), auditResult)
   if (result.errors.length > 0) context.finish(ExitCode.findings)
   context.output.result({ applied: true, ...result }, describeCleanup)

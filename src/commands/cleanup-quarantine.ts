@@ -61,7 +61,11 @@ function emptyCommand(launcher: Launcher): Command {
     const { host, signal } = context
     const work = () =>
       emptyQuarantine({ directory, quarantine, olderThanMs: olderThan, now: host.now, apply, signal })
-    const audited = { store: null, command: 'cleanup quarantine empty', details: { directory, quarantine } }
+    const audited = {
+      repository: null,
+      command: 'cleanup quarantine empty',
+      details: { directory, quarantine },
+    }
     const result = apply
       ? await withAudit(context, audited, work, ({ runs }) => ({ runs: runs.map(({ run }) => run) }))
       : await work()

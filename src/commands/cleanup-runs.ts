@@ -50,7 +50,7 @@ async function runs(context: CommandContext, flags: Flags): Promise<void> {
   const { cleanRuns } = await import('../cleanup/runs/clean-runs.js')
   const places = await placesOf(context, flags)
   const work = () => cleanRuns({ places, apply, signal })
-  const audited = { store: null, command: 'cleanup runs', details: {} }
+  const audited = { repository: null, command: 'cleanup runs', details: {} }
   const result = apply
     ? await withAudit(context, audited, work, ({ removed }) => ({ removed: removed.map(({ name }) => name) }))
     : await work()

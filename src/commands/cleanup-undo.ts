@@ -33,7 +33,7 @@ export function cleanupUndoCommand(launcher: Launcher): Command {
       serverStopped: flags.serverStopped === true,
       signal: context.signal,
     }
-    const audited = { store: null, command: 'cleanup undo', details: { directory, run: run ?? null } }
+    const audited = { repository: null, command: 'cleanup undo', details: { directory, run: run ?? null } }
     const result = await withAudit(
       context,
       audited,

@@ -81,7 +81,7 @@ async function erase(context: CommandContext, flags: Flags): Promise<void> {
     }
   }
   const details = { ids: ids.length, collections: flags.collection ?? [] }
-  const audited = { store: repository?.store ?? null, command: 'erase', details }
+  const audited = { repository, command: 'erase', details }
   const result = apply ? await withAudit(context, audited, work, auditResult) : await work()
   context.finish(exitCodeOf(result))
   context.output.result(result, describeErasure)

@@ -68,7 +68,7 @@ async function rebuild(context: CommandContext, flags: Flags): Promise<void> {
   const details = { directory, collection: displayName(collection), ...job.changes }
   const serverStopped = flags.serverStopped ?? false
   const cacheDir = await cacheFolder(context, tempDir)
-  const rebuilt = await withAudit(context, { store: null, command: 'rebuild index', details }, () =>
+  const rebuilt = await withAudit(context, { repository: null, command: 'rebuild index', details }, () =>
     rebuildIndex({ ...job, cacheDir, serverStopped }),
   )
   output.result({ applied: true, directory, ...rebuilt }, describe)

@@ -1,8 +1,14 @@
 import { Command } from 'commander'
 
+import type { Repository } from '../backup/repository.js'
 import { act } from './command.js'
-import { withAudit } from './audit.js'
+import { withAudit, type AuditedWork } from './audit.js'
 import type { Launcher } from './context.js'
+
+/** The repository is known once the work is done. */
+interface Audited extends AuditedWork {
+  repository: Repository | null
+}
 
 interface InitResult {
   readonly repository: string
@@ -22,18 +28,16 @@ export function repoInitCommand(launcher: Launcher): Command {
     const { initRepository, repairRepository } = await import('../backup/repository.js')
     const { repair = false } = command.opts<{ readonly repair?: boolean }>()
     const init = repair ? repairRepository : initRepository
-    const result = await withAudit(
-      context,
-      { store, command: 'repo init', details: { repair } },
-      async () => {
-        const { repository, created } = await init({
-          store,
-          now: context.host.now(),
-          signal: context.signal,
-        })
-        return { repository: store.displayUrl, id: repository.id, created }
-      },
-    )
+    const audited: Audited = { repository: null, command: 'repo init', details: { repair } }
+    const result = await withAudit(context, audited, async () => {
+      const { repository, created } = await init({
+        store,
+        now: context.host.now(),
+        signal: context.signal,
+      })
+      audited.repository = repository
+      return { repository: store.displayUrl, id: repository.id, created }
+    })
     context.output.result(result, describe)
   })
 }

@@ -68,7 +68,7 @@ async function rescue(context: CommandContext, flags: Flags): Promise<void> {
       signal,
     })
   try {
-    const audited = { store: repository?.store ?? null, command: 'rescue', details: { directory } }
+    const audited = { repository, command: 'rescue', details: { directory } }
     const report =
       repository === null
         ? await work()

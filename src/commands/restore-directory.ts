@@ -72,7 +72,7 @@ export async function restoreIntoDirectory(
   }
   const restored = await withAudit(
     context,
-    { store: repository.store, command: 'restore', details },
+    { repository, command: 'restore', details },
     () => restoreDirectory(job),
     ({ records, keptAs }) => ({ records, keptAs }),
   )

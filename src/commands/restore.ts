@@ -120,7 +120,7 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
   const details = { backup: head.id, target, ...choices }
   const summary = await withAudit(
     context,
-    { store: repository.store, command: 'restore', details },
+    { repository, command: 'restore', details },
     () => restoreBackup(job),
     ({ records, written, equal }) => ({ records, written, equal }),
   )

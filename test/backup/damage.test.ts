@@ -248,7 +248,7 @@ async function forgePayload(change: (text: string) => string): Promise<BackupHea
       collections: [{ ...entry, catalogue: [[0, 0, reference.length]] }],
     },
   }
-  await store.put(`backups/${head.id}.json`, encodeHead(forged))
+  await store.put(`backups/${head.id}.json`, encodeHead(repository, forged))
   return forged
 }
 

@@ -148,14 +148,14 @@ test('a backup that needs a newer reader is listed, and refused with 16', async 
   const { encodeHead } = await import('../../src/backup/manifest.js')
   await backUp(1)
   const head = await resolveBackup(repository, 'latest')
-  await store.put(`backups/${head.id}.json`, encodeHead({ ...head, requires: ['deltas'] }))
+  await store.put(`backups/${head.id}.json`, encodeHead(repository, { ...head, requires: ['deltas'] }))
   const [entry] = await listBackups(repository)
   expect(entry?.damaged).toMatchObject({ code: 'REPOSITORY_UNSUPPORTED', exitCode: 16 })
   await expect(resolve('latest')).rejects.toMatchObject({
     exitCode: 16,
     message: expect.stringContaining('deltas'),
   })
-  await store.put(`backups/${head.id}.json`, encodeHead({ ...head, format: 2 }))
+  await store.put(`backups/${head.id}.json`, encodeHead(repository, { ...head, format: 2 }))
   await expect(resolve(head.id)).rejects.toMatchObject({
     exitCode: 16,
     message: expect.stringContaining('format 2'),
