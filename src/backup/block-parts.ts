@@ -20,11 +20,11 @@ export function takeApart(
   })
 }
 
-/** The planes hold the same number of whole parts each. */
-export function putTogether(planes: readonly Buffer[], parts: readonly number[]): Buffer {
+/** The planes hold the same number of whole parts each. The records lie in `memory`, if it is given. */
+export function putTogether(planes: readonly Buffer[], parts: readonly number[], memory?: Buffer): Buffer {
   const length = recordLength(parts)
   const count = (planes[0]?.length ?? 0) / (parts[0] ?? 1)
-  const records = Buffer.allocUnsafe(count * length)
+  const records = memory?.subarray(0, count * length) ?? Buffer.allocUnsafe(count * length)
   let offset = 0
   for (const [index, part] of parts.entries()) {
     const plane = planes[index] ?? Buffer.alloc(0)

@@ -57,7 +57,7 @@ export interface BlobStore {
   putIfMatch(key: string, bytes: Uint8Array, version: BlobVersion, signal?: AbortSignal): Promise<BlobVersion>
 
   /**
-   * Rejects with {@link BlobNotFoundError}. With a range: `length` bytes from `offset`, fewer at the end, none
+   * Bytes that nobody else uses. Rejects with {@link BlobNotFoundError}. With a range: `length` bytes from `offset`, fewer at the end, none
    * behind it.
    */
   get(key: string, options?: GetOptions): Promise<StoredBlob>
@@ -85,6 +85,8 @@ export interface BlobStore {
 
 export interface GetOptions {
   readonly range?: { readonly offset: number; readonly length: number } | undefined
+  /** Memory that a whole blob may be read into, if it is large enough: new memory costs time. */
+  readonly memory?: Buffer | undefined
   readonly signal?: AbortSignal | undefined
 }
 

@@ -66,9 +66,15 @@ export async function removeIfEmpty(folder: string): Promise<void> {
   }
 }
 
-/** At most `length` bytes from `offset`. */
-export async function readRange(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafeSlow(length)
+/** At most `length` bytes from `offset`; in `memory` if it is large enough. */
+export async function readRange(
+  handle: FileHandle,
+  offset: number,
+  length: number,
+  memory?: Buffer,
+): Promise<Uint8Array> {
+  const isEnough = memory !== undefined && memory.length >= length
+  const bytes = isEnough ? memory.subarray(0, length) : Buffer.allocUnsafeSlow(length)
   let filled = 0
   while (filled < length) {
     const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)

@@ -59,7 +59,7 @@ export class LocalStore implements BlobStore {
     )
   }
 
-  async get(key: string, { range, signal }: GetOptions = {}): Promise<StoredBlob> {
+  async get(key: string, { range, memory, signal }: GetOptions = {}): Promise<StoredBlob> {
     return this.#onFile<StoredBlob>(`read ${key}`, key, signal, async (target) => {
       const handle = await openFile(target)
       try {
@@ -71,7 +71,7 @@ export class LocalStore implements BlobStore {
           return { bytes: await readRange(handle, range.offset, length), version: '' }
         }
         assertBlobSize(key, found.size)
-        return wholeBlob(await readRange(handle, 0, found.size))
+        return wholeBlob(await readRange(handle, 0, found.size, memory))
       } finally {
         await handle.close()
       }

@@ -64,8 +64,14 @@ export class RetryingStore implements BlobStore {
     )
   }
 
-  async get(key: string, { range, signal }: GetOptions = {}): Promise<StoredBlob> {
-    return this.#repeat(`read ${key}`, signal, (within) => this.#inner.get(key, { range, signal: within }))
+  async get(key: string, { range, memory, signal }: GetOptions = {}): Promise<StoredBlob> {
+    // The first attempt only: given up, it may still write there.
+    let unused = memory
+    return this.#repeat(`read ${key}`, signal, (within) => {
+      const options = { range, memory: unused, signal: within }
+      unused = undefined
+      return this.#inner.get(key, options)
+    })
   }
 
   async stat(key: string, signal?: AbortSignal): Promise<BlobInfo> {
