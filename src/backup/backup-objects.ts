@@ -35,7 +35,7 @@ export async function* objectsOf(
     }
   }
   yield* head.contents.objects
-  const reader = new ObjectReader({ store: repository.store, backup: head.id })
+  const reader = new ObjectReader({ repository, backup: head.id })
   const contents = await unlessDamaged(readContents(repository, head, signal))
   if (contents === null) return
   yield* contents.objects

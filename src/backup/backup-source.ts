@@ -45,7 +45,7 @@ export class BackupSource implements RecordSource {
     this.#repository = repository
     this.#head = head
     this.#objects = new ObjectReader({
-      store: repository.store,
+      repository,
       backup: head.id,
       ...(progress && { progress }),
     })

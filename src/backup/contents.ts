@@ -17,7 +17,7 @@ export async function readContents(
 ): Promise<BackupContents> {
   const { contents } = head
   if ('collections' in contents) return contents
-  const reader = new ObjectReader({ store: repository.store, backup: head.id })
+  const reader = new ObjectReader({ repository, backup: head.id })
   const text = await reader.readExtents(contents.objects, contents.document, { collection: null, signal })
   const parsed = v.safeParse(contentsSchema, jsonOf(text))
   if (parsed.success) return parsed.output

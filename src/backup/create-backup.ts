@@ -36,7 +36,7 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   const pins = parent === null ? [] : [parent.head.id]
   const session = await Session.begin({ ...job, backup: id, pins })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
-  const objects = new ObjectWriter({ store: repository.store, backup: id, concurrency, signal })
+  const objects = new ObjectWriter({ repository, backup: id, concurrency, signal })
   let committing = false
   try {
     const { outcomes, removed } = await writeAll({ job, collections: scope.collections, objects, parent })

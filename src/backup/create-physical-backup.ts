@@ -51,7 +51,7 @@ export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<Phys
   const session = await Session.begin({ ...job, backup: id, pins: parent === null ? [] : [parent.head.id] })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
   const objects = new ObjectWriter({
-    store: repository.store,
+    repository,
     backup: id,
     concurrency,
     bytesOnTheirWay: concurrency * MAX_OBJECT_BYTES,

@@ -94,13 +94,14 @@ export class BackupAmbiguousError extends UsageError {
 }
 
 /** What can be wrong with a stored object. */
-export type ObjectProblem = 'missing' | 'truncated' | 'altered' | 'swapped' | 'inconsistent'
+export type ObjectProblem = 'missing' | 'truncated' | 'altered' | 'swapped' | 'foreign' | 'inconsistent'
 
 const PROBLEM_CODES = {
   missing: 'OBJECT_MISSING',
   truncated: 'OBJECT_TRUNCATED',
   altered: 'OBJECT_ALTERED',
   swapped: 'OBJECT_SWAPPED',
+  foreign: 'OBJECT_FOREIGN',
   inconsistent: 'OBJECT_INCONSISTENT',
 } as const
 

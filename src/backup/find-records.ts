@@ -125,7 +125,7 @@ class Search {
     const contents = await unlessDamaged(readContents(repository, head, signal))
     if (contents instanceof ObjectDamagedError)
       return { ...NOTHING, unsearched: [refusal(head.id, null, contents)] }
-    const reader = new ObjectReader({ store: repository.store, backup: head.id })
+    const reader = new ObjectReader({ repository, backup: head.id })
     const searched = this.#chosen(contents)
     for (const entry of searched) {
       const ids = await unlessDamaged(this.#idsIn(reader, contents, entry))

@@ -2,9 +2,11 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 
 import { silentProgress, type Progress } from '../core/progress.js'
-import { BlobNotFoundError, type BlobStore } from '../storage/blob-store.js'
+import { BlobNotFoundError } from '../storage/blob-store.js'
+import { repositoryOf, type CipherFault } from './cipher.js'
 import { ObjectDamagedError, type ObjectProblem } from './errors.js'
 import { contentId, objectKey, sha256Hex, type Extent, type ObjectReference } from './object-reference.js'
+import type { Repository } from './repository.js'
 
 /** Bundles hold pieces of many row groups, which are read one after the other. */
 const CACHED_OBJECTS = 6
@@ -19,7 +21,7 @@ export interface ReadPurpose {
 }
 
 export interface ObjectReaderOptions {
-  readonly store: BlobStore
+  readonly repository: Repository
   /** The id of the backup that is read. */
   readonly backup: string
   readonly progress?: Progress
@@ -33,13 +35,13 @@ export interface ObjectReaderOptions {
 export class ObjectReader {
   /** The id of the backup that is read. */
   readonly backup: string
-  readonly #store: BlobStore
+  readonly #repository: Repository
   readonly #progress: Progress
   readonly #cache = new Map<string, Promise<Buffer>>()
   #reread = 0
 
-  constructor({ store, backup, progress = silentProgress }: ObjectReaderOptions) {
-    this.#store = store
+  constructor({ repository, backup, progress = silentProgress }: ObjectReaderOptions) {
+    this.#repository = repository
     this.backup = backup
     this.#progress = progress
   }
@@ -99,13 +101,29 @@ export class ObjectReader {
   }
 
   async #open(reference: ObjectReference, purpose: ReadPurpose): Promise<Buffer> {
+    const { cipher } = this.#repository
     const stored = await this.readStored(reference, purpose)
-    const plaintext = reference.encoding === 'raw' ? stored : await this.#unpack(stored, reference, purpose)
-    const sha256 = reference.encoding === 'raw' ? reference.sha256 : sha256Hex(plaintext)
-    if (plaintext.length !== reference.length || contentId(sha256) !== reference.id) {
+    const encoded = cipher === null ? stored : await this.#decrypt(stored, reference, purpose)
+    const plaintext = reference.encoding === 'raw' ? encoded : await this.#unpack(encoded, reference, purpose)
+    // What is decrypted is authentic together with its content id.
+    const isContent = cipher !== null || this.#hasContent(plaintext, reference)
+    if (plaintext.length !== reference.length || !isContent) {
       throw this.#damaged('inconsistent', objectKey(reference), purpose, 'does not have the content it names')
     }
     return plaintext
+  }
+
+  #hasContent(plaintext: Buffer, { encoding, sha256, id }: ObjectReference): boolean {
+    return contentId(encoding === 'raw' ? sha256 : sha256Hex(plaintext)) === id
+  }
+
+  async #decrypt(stored: Buffer, reference: ObjectReference, purpose: ReadPurpose): Promise<Buffer> {
+    const { cipher } = this.#repository
+    const opened = await cipher?.open({ kind: 'object', name: reference.id }, stored)
+    if (opened === undefined) throw new Error('no cipher')
+    if ('plaintext' in opened) return opened.plaintext
+    const [problem, detail] = FAULTS[opened.fault]
+    throw this.#damaged(problem, objectKey(reference), purpose, detail)
   }
 
   async #unpack(stored: Buffer, reference: ObjectReference, purpose: ReadPurpose): Promise<Buffer> {
@@ -118,7 +136,7 @@ export class ObjectReader {
 
   async #fetch(key: string, purpose: ReadPurpose): Promise<Buffer> {
     try {
-      const { bytes } = await this.#store.get(key, { signal: purpose.signal })
+      const { bytes } = await this.#repository.store.get(key, { signal: purpose.signal })
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     } catch (error) {
       if (!(error instanceof BlobNotFoundError)) throw error
@@ -134,6 +152,9 @@ export class ObjectReader {
     const key = objectKey(reference)
     const other = await this.#keyOf(sha256Hex(stored), purpose)
     if (other !== null) return this.#damaged('swapped', key, purpose, `holds the bytes of ${other}`)
+    const owner = repositoryOf(stored)
+    if (owner !== null && owner !== this.#repository.id)
+      return this.#damaged('foreign', key, purpose, `belongs to repository ${owner}`)
     if (stored.length === reference.size) return this.#damaged('altered', key, purpose, 'is altered')
     const sizes = `has ${stored.length} bytes instead of ${reference.size}`
     return this.#damaged(stored.length < reference.size ? 'truncated' : 'altered', key, purpose, sizes)
@@ -141,7 +162,7 @@ export class ObjectReader {
 
   /** Lists everything, but only when something is wrong already. */
   async #keyOf(sha256: string, purpose: ReadPurpose): Promise<string | null> {
-    for await (const { key } of this.#store.list('objects/', purpose.signal)) {
+    for await (const { key } of this.#repository.store.list('objects/', purpose.signal)) {
       if (key.endsWith(`.${sha256}`)) return key
     }
     return null
@@ -151,6 +172,15 @@ export class ObjectReader {
     const damage = { key, backup: this.backup, collection: purpose.collection }
     return new ObjectDamagedError(problem, damage, detail, cause)
   }
+}
+
+/** What a reference leads to has the right hash already: its writer, or the reference itself, is to blame. */
+const FAULTS: Record<CipherFault, readonly [problem: ObjectProblem, detail: string]> = {
+  'cut off': ['truncated', 'is too short to be encrypted'],
+  'not encrypted': ['inconsistent', 'is not encrypted, as everything in this repository must be'],
+  foreign: ['foreign', 'belongs to another repository'],
+  renamed: ['swapped', 'was encrypted under another name'],
+  forged: ['inconsistent', 'was not encrypted with the key of this repository'],
 }
 
 function matches(stored: Buffer, { size, sha256 }: ObjectReference): boolean {

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 
 import { throwIfAborted } from '../core/errors.js'
-import type { BlobStore } from '../storage/blob-store.js'
+import type { RepositoryCipher } from './cipher.js'
 import {
   contentId,
   MAX_OBJECT_BYTES,
@@ -12,6 +12,7 @@ import {
   type Encoding,
   type ObjectReference,
 } from './object-reference.js'
+import type { Repository } from './repository.js'
 
 /** Pieces below this share objects with others of their kind: few large objects cost less than many small. */
 const BUNDLED_BELOW = 2 * 1024 * 1024
@@ -46,7 +47,7 @@ export interface PendingExtent {
 }
 
 export interface ObjectWriterOptions {
-  readonly store: BlobStore
+  readonly repository: Repository
   readonly backup: string
   /** Objects hashed, compressed and stored at the same time. */
   readonly concurrency: number
@@ -72,6 +73,11 @@ export class ObjectWriter {
 
   constructor(options: ObjectWriterOptions) {
     this.#options = options
+  }
+
+  /** Of the repository; null: it is not encrypted. */
+  get cipher(): RepositoryCipher | null {
+    return this.#options.repository.cipher
   }
 
   /** Stored bytes so far. */
@@ -161,13 +167,16 @@ export class ObjectWriter {
   }
 
   async #store(encoding: Encoding, object: PendingObject, plaintext: Uint8Array): Promise<void> {
-    const { store, backup, signal } = this.#options
+    const { repository, backup, signal } = this.#options
+    const { store, cipher } = repository
     const plaintextSha256 = await sha256Of(plaintext)
-    const stored = encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
+    const id = cipher?.contentId(plaintextSha256) ?? contentId(plaintextSha256)
+    const encoded = encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
+    const stored = (await cipher?.seal({ kind: 'object', name: id }, encoded)) ?? encoded
     const reference = {
       backup,
-      id: contentId(plaintextSha256),
-      sha256: encoding === 'raw' ? plaintextSha256 : await sha256Of(stored),
+      id,
+      sha256: stored === plaintext ? plaintextSha256 : await sha256Of(stored),
       size: stored.length,
       length: plaintext.length,
       encoding,

@@ -45,7 +45,7 @@ export class ParentFiles {
   }): Promise<ParentFiles | null> {
     const { repository, head, progress, signal } = job
     try {
-      const reader = new ObjectReader({ store: repository.store, backup: head.id, progress })
+      const reader = new ObjectReader({ repository, backup: head.id, progress })
       const contents = await readContents(repository, head, signal)
       const table = await readFileTable(reader, head, contents, signal)
       const present = new PresentObjects(repository.store)

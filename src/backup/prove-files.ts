@@ -26,7 +26,7 @@ export async function proveFiles(proof: {
   await mkdir(folder)
   for (const { path: name } of snapshot.folders) await mkdir(path.join(folder, name))
   for (const { path: name, source } of snapshot.files) await symlink(source, path.join(folder, name))
-  const objects = new ObjectReader({ store: job.repository.store, backup: proof.id, progress })
+  const objects = new ObjectReader({ repository: job.repository, backup: proof.id, progress })
   const restored = new Set<string>()
   for (let round = 1; ; round++) {
     // Whole folders, so that the files of an index belong together; in the end all of them.

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import * as v from 'valibot'
 
 import { BlobExistsError, BlobNotFoundError, type BlobStore } from '../storage/blob-store.js'
+import type { RepositoryCipher } from './cipher.js'
 import { RepositoryDamagedError, RepositoryNotFoundError, RepositoryUnsupportedError } from './errors.js'
 import { FORMAT, needsSchema, refuseUnknown } from './manifest.js'
 import { digestSchema } from './object-reference.js'
@@ -19,6 +20,8 @@ export interface Repository {
   readonly id: string
   /** ISO 8601. */
   readonly created: string
+  /** Null: the repository is not encrypted. */
+  readonly cipher: RepositoryCipher | null
 }
 
 const documentSchema = v.object({
@@ -128,5 +131,5 @@ function decode(store: BlobStore, bytes: Uint8Array): Repository {
   const document = v.safeParse(documentSchema, unsealed.document)
   if (!document.success)
     throw new RepositoryDamagedError(`${where} is not the description of a repository`, { hint: REPAIR_HINT })
-  return { store, id: document.output.id, created: document.output.created }
+  return { store, id: document.output.id, created: document.output.created, cipher: null }
 }

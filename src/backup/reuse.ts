@@ -44,7 +44,7 @@ export class ParentBackup {
     this.#contents = contents
     this.#entries = entriesByName(contents)
     this.#progress = progress
-    this.#reader = new ObjectReader({ store: repository.store, backup: head.id, progress })
+    this.#reader = new ObjectReader({ repository, backup: head.id, progress })
   }
 
   /** Null, with a warning, when the parent is damaged: then everything is stored anew. */

@@ -39,7 +39,7 @@ export async function verifyBackup(job: VerifyJob): Promise<VerifyReport> {
   if (!(sample > 0 && sample <= 1))
     throw new UsageError(`a sample is a share above 0 and up to 1, not ${sample}`)
   const started = performance.now()
-  const reader = new ObjectReader({ store: repository.store, backup: head.id, progress })
+  const reader = new ObjectReader({ repository, backup: head.id, progress })
   const findings = await manifestFindings(job)
   const inventory = await takeInventory({ repository, head, reader, signal })
   findings.push(...inventory.findings)

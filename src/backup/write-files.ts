@@ -56,7 +56,7 @@ const WRITE_BYTES = 1024 * 1024
  */
 export async function writeFiles(job: WriteFilesJob): Promise<WrittenFiles> {
   const { repository, head, folder, progress, signal } = job
-  const objects = new ObjectReader({ store: repository.store, backup: head.id, progress })
+  const objects = new ObjectReader({ repository, backup: head.id, progress })
   const contents = await readContents(repository, head, signal)
   const table = await readFileTable(objects, head, contents, signal)
   const total = table.files.reduce((sum, { size }) => sum + size, 0)

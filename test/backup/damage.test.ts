@@ -228,7 +228,7 @@ async function forgePayload(change: (text: string) => string): Promise<BackupHea
   const contents = await readContents(repository, head)
   const entry = contents.collections.find(({ name }) => name === 'small')
   if (entry === undefined) throw new Error('no such collection')
-  const reader = new ObjectReader({ store, backup: head.id })
+  const reader = new ObjectReader({ repository, backup: head.id })
   const catalogue = await readCatalogue(reader, contents, entry)
   const payload = catalogue.rowGroups[0]?.payload[0]?.[0] ?? -1
   const objects = await Promise.all(

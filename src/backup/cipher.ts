@@ -1,0 +1,195 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hash,
+  hkdfSync,
+  randomBytes,
+  webcrypto,
+  type KeyObject,
+} from 'node:crypto'
+
+const MAGIC = Buffer.from('COE1')
+const ID_BYTES = 16
+const SALT_BYTES = 32
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+const NAME_AT = MAGIC.length + ID_BYTES
+const SALT_AT = NAME_AT + ID_BYTES
+const NONCE_AT = SALT_AT + SALT_BYTES
+const HEADER_BYTES = NONCE_AT + NONCE_BYTES
+
+/** What encryption adds to a blob: the header before it, the tag behind it. */
+export const CIPHER_BYTES = HEADER_BYTES + TAG_BYTES
+
+/** From this size on another thread works, while this one goes on. */
+const APART_FROM_BYTES = 256 * 1024
+
+/** Bytes of a master key, and of every key that is made from it. */
+export const KEY_BYTES = 32
+
+/** Whose bytes these are: what a blob is, and its name, are authenticated with it. */
+export interface BlobIdentity {
+  /** `object`, or the kind of a document. */
+  readonly kind: string
+  /** The content id of an object, the tag of the key of a document: 32 hexadecimal digits. */
+  readonly name: string
+}
+
+/** Why encrypted bytes cannot be opened; completes a sentence that begins with their key. */
+export type CipherFault = 'cut off' | 'not encrypted' | 'foreign' | 'renamed' | 'forged'
+
+export type Opened = { readonly plaintext: Buffer } | { readonly fault: CipherFault }
+
+/**
+ * The cipher of one repository. AES-256-GCM with a key for each blob, derived by HKDF from the master key and a
+ * random salt; see docs/format.md for the bytes. Holds keys, and shows none of them.
+ */
+export class RepositoryCipher {
+  readonly #repository: Buffer
+  readonly #blobs: KeyObject
+  readonly #ids: KeyObject
+  readonly #boundaries: Buffer
+
+  /** `repository`: its id, 32 hexadecimal digits. */
+  constructor(master: KeyObject, repository: string) {
+    if (master.symmetricKeySize !== KEY_BYTES) throw new Error(`a master key has ${KEY_BYTES} bytes`)
+    this.#repository = Buffer.from(repository, 'hex')
+    const derive = (purpose: string) => derived(master, this.#repository, `chroma-ops ${purpose}`)
+    this.#blobs = createSecretKey(derive('enc'))
+    this.#ids = createSecretKey(derive('id'))
+    this.#boundaries = derive('boundaries')
+  }
+
+  /** The content id of plaintext: 32 hexadecimal digits that say nothing to those without the key. */
+  contentId(plaintextSha256: string): string {
+    return this.#idOf(Buffer.from(plaintextSha256, 'hex'))
+  }
+
+  /** For {@link BlobIdentity}: stands for the key of a document. */
+  documentName(kind: string, key: string): string {
+    return this.#idOf(Buffer.from(`${kind}\0${key}`, 'utf8'))
+  }
+
+  /** 32 bits, unsigned; decides where row groups end. */
+  boundaryHash(id: string): number {
+    return hash('sha256', Buffer.concat([this.#boundaries, Buffer.from(id, 'utf8')]), 'buffer').readUInt32LE(
+      0,
+    )
+  }
+
+  /** Large plaintext is encrypted by another thread; it must not change meanwhile. */
+  async seal(identity: BlobIdentity, plaintext: Uint8Array): Promise<Buffer> {
+    if (plaintext.length < APART_FROM_BYTES) return this.sealNow(identity, plaintext)
+    const header = this.#newHeader(identity)
+    const key = await webKey(this.#keyFor(header), 'encrypt')
+    const sealed = await webcrypto.subtle.encrypt(gcm(identity, header), key, plaintext)
+    return Buffer.concat([header, new Uint8Array(sealed)])
+  }
+
+  sealNow(identity: BlobIdentity, plaintext: Uint8Array): Buffer {
+    const header = this.#newHeader(identity)
+    const cipher = createCipheriv('aes-256-gcm', this.#keyFor(header), header.subarray(NONCE_AT))
+    cipher.setAAD(additionalData(identity, header))
+    return Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+  }
+
+  /** Gives plaintext only when all of it is authentic. */
+  async open(identity: BlobIdentity, stored: Uint8Array): Promise<Opened> {
+    if (stored.length < APART_FROM_BYTES) return this.openNow(identity, stored)
+    const fault = this.#faultOf(stored)
+    if (fault !== null) return { fault }
+    const header = stored.subarray(0, HEADER_BYTES)
+    if (nameIn(header) !== identity.name) return this.openNow(identity, stored)
+    const key = await webKey(this.#keyFor(header), 'decrypt')
+    try {
+      const plaintext = await webcrypto.subtle.decrypt(
+        gcm(identity, header),
+        key,
+        stored.subarray(HEADER_BYTES),
+      )
+      return { plaintext: Buffer.from(plaintext) }
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error
+      return { fault: 'forged' }
+    }
+  }
+
+  openNow(identity: BlobIdentity, stored: Uint8Array): Opened {
+    const fault = this.#faultOf(stored)
+    if (fault !== null) return { fault }
+    const header = stored.subarray(0, HEADER_BYTES)
+    const decipher = createDecipheriv('aes-256-gcm', this.#keyFor(header), header.subarray(NONCE_AT), {
+      authTagLength: TAG_BYTES,
+    })
+    decipher.setAAD(additionalData(identity, header))
+    decipher.setAuthTag(stored.subarray(-TAG_BYTES))
+    const plaintext = decipher.update(stored.subarray(HEADER_BYTES, -TAG_BYTES))
+    try {
+      decipher.final()
+    } catch (error) {
+      // Only this says that the tag does not match.
+      if (!(error instanceof Error)) throw error
+      return { fault: 'forged' }
+    }
+    return nameIn(header) === identity.name ? { plaintext } : { fault: 'renamed' }
+  }
+
+  #faultOf(stored: Uint8Array): CipherFault | null {
+    const foreign = repositoryOf(stored)
+    if (foreign === null) return stored.length < CIPHER_BYTES ? 'cut off' : 'not encrypted'
+    return foreign === this.#repository.toString('hex') ? null : 'foreign'
+  }
+
+  #newHeader({ name }: BlobIdentity): Buffer {
+    const salt = randomBytes(SALT_BYTES + NONCE_BYTES)
+    return Buffer.concat([MAGIC, this.#repository, Buffer.from(name, 'hex'), salt], HEADER_BYTES)
+  }
+
+  #keyFor(header: Uint8Array): Buffer {
+    return derived(this.#blobs, header.subarray(SALT_AT, NONCE_AT), 'chroma-ops blob')
+  }
+
+  #idOf(bytes: Buffer): string {
+    return createHmac('sha256', this.#ids)
+      .update(bytes)
+      .digest('hex')
+      .slice(0, ID_BYTES * 2)
+  }
+}
+
+/** The id of the repository that encrypted bytes say they belong to; null when they are not encrypted, or cut off. */
+export function repositoryOf(stored: Uint8Array): string | null {
+  if (stored.length < CIPHER_BYTES || !MAGIC.equals(stored.subarray(0, MAGIC.length))) return null
+  return hexOf(stored.subarray(MAGIC.length, NAME_AT))
+}
+
+function nameIn(header: Uint8Array): string {
+  return hexOf(header.subarray(NAME_AT, SALT_AT))
+}
+
+function additionalData({ kind }: BlobIdentity, header: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`${kind}\0`, 'latin1'), header])
+}
+
+function gcm(identity: BlobIdentity, header: Uint8Array) {
+  return {
+    name: 'AES-GCM',
+    iv: header.subarray(NONCE_AT),
+    additionalData: additionalData(identity, header),
+    tagLength: TAG_BYTES * 8,
+  }
+}
+
+function webKey(key: Buffer, use: 'encrypt' | 'decrypt'): Promise<webcrypto.CryptoKey> {
+  return webcrypto.subtle.importKey('raw', key, 'AES-GCM', false, [use])
+}
+
+function derived(key: KeyObject, salt: Uint8Array, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, salt, info, KEY_BYTES))
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
