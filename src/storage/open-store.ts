@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises'
 
 import { isErrno, throwIfAborted, UsageError } from '../core/errors.js'
+import type { AzureOptions } from './azure-client.js'
 import { StoreNotFoundError, type BlobStore } from './blob-store.js'
+import type { GcsOptions } from './gcs-client.js'
 import { localError } from './local-errors.js'
 import { LocalStore } from './local-store.js'
 import { MemoryStore } from './memory-store.js'
@@ -13,6 +15,8 @@ import { proxyAgents, type ProxyChoice } from './tunnel-agent.js'
 
 export interface StoreOptions {
   readonly s3?: S3Options | undefined
+  readonly azure?: AzureOptions | undefined
+  readonly gcs?: GcsOptions | undefined
   /** Which proxy to use for an endpoint; default: none. */
   readonly proxy?: ProxyChoice | undefined
   readonly retry?: StoreRetries | undefined
@@ -22,9 +26,9 @@ export interface StoreOptions {
 const memories = new Map<string, MemoryStore>()
 
 /**
- * The store at a path, `file:///path`, `s3://bucket/prefix` or `memory://name` (shared within this process).
- * Contacts no service: a wrong bucket is told by the first call. Rejects with {@link UsageError} for a bad
- * address, StoreUnsupportedError for services still to come. Close the store after use.
+ * The store at an address, see {@link parseStoreUrl}; `memory://name` is shared within this process. Contacts
+ * no service: a wrong bucket is told by the first call. Rejects with {@link UsageError} for a bad address,
+ * StoreUnsupportedError when the service's SDK is not installed. Close the store after use.
  */
 export async function openStore(url: string, options: StoreOptions = {}): Promise<BlobStore> {
   throwIfAborted(options.signal)
@@ -38,6 +42,22 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
     case 's3': {
       const connection = await connectS3(options.s3 ?? {}, proxyAgents(options.proxy, options.s3?.maxSockets))
       return new RetryingStore(new S3Store(connection, location), options.retry)
+    }
+    case 'azure': {
+      const [{ connectAzure }, { AzureStore }] = await Promise.all([
+        import('./azure-client.js'),
+        import('./azure-store.js'),
+      ])
+      const connection = await connectAzure(options.azure ?? {}, location, options.proxy)
+      return new RetryingStore(new AzureStore(connection, location), options.retry)
+    }
+    case 'gcs': {
+      const [{ connectGcs }, { GcsStore }] = await Promise.all([
+        import('./gcs-client.js'),
+        import('./gcs-store.js'),
+      ])
+      const connection = await connectGcs(options.gcs, options.proxy)
+      return new RetryingStore(new GcsStore(connection, location), options.retry)
     }
   }
 }

@@ -1,4 +1,4 @@
-import { AbortedError, asError, errnoOf, OpsError } from '../core/errors.js'
+import { AbortedError, asError, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import { parseRetryAfter } from '../core/retry-after.js'
 import {
@@ -9,6 +9,7 @@ import {
   StoreUnreachableError,
   StoreUnsupportedError,
 } from './blob-store.js'
+import { networkError } from './network-error.js'
 import { readS3Failure, type S3Failure } from './s3-failure.js'
 
 /** The bucket lives in another region than the one that requests are signed for. */
@@ -42,7 +43,7 @@ export function s3Error(thrown: unknown, context: S3Context): Error {
     credentialsError(failure, message, cause) ??
     regionError(failure, message, cause, context) ??
     answerError(failure, message, cause, context) ??
-    networkError(failure, message, cause, thrown) ??
+    networkError({ thrown, message, cause, isTimeout: failure.code === 'TimeoutError' }) ??
     new StoreError(message, { cause })
   )
 }
@@ -162,49 +163,6 @@ function permissionFor({ bucket, action }: S3Context): string {
   if (verb === 'list' || verb === 'ask') return `s3:ListBucket on ${bucket}`
   if (verb === 'delete') return `s3:DeleteObject on ${bucket}/*`
   return verb === 'write' ? `s3:PutObject on ${bucket}/*` : `s3:GetObject and s3:ListBucket on ${bucket}`
-}
-
-/** Nothing was sent yet. */
-const NOT_SENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']
-const NETWORK = [
-  ...NOT_SENT,
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ERR_STREAM_PREMATURE_CLOSE',
-]
-
-function networkError(failure: S3Failure, message: string, cause: Error, thrown: unknown): StoreError | null {
-  // The SDK wraps some errors and keeps only their text.
-  const code = errnoOf(thrown) ?? NETWORK.find((known) => cause.message.includes(known)) ?? ''
-  if (/CERT|SELF_SIGNED|SIGNATURE|ISSUER|^ERR_TLS|^ERR_SSL/.test(code))
-    return new StoreAccessError(message, {
-      cause,
-      hint: 'name the authority that signed its certificate in NODE_EXTRA_CA_CERTS',
-    })
-  const isNetwork =
-    NETWORK.includes(code) ||
-    code.startsWith('HPE_') ||
-    failure.code === 'TimeoutError' ||
-    /socket hang up|aborted|timed out/i.test(cause.message)
-  if (!isNetwork) return null
-  return new StoreUnreachableError(message, {
-    cause,
-    unprocessed: NOT_SENT.includes(code),
-    hint:
-      NETWORK_HINTS[failure.code === 'TimeoutError' ? 'ETIMEDOUT' : code] ??
-      'check the network and the service, and run the command again',
-  })
-}
-
-const NETWORK_HINTS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'check the name of the endpoint',
-  EAI_AGAIN: 'check the name of the endpoint, and whether this machine can resolve names',
-  ECONNREFUSED: 'check that the service runs, and the address and port of the endpoint',
-  EHOSTUNREACH: 'check the address of the endpoint, and the network of this machine',
-  ENETUNREACH: 'check the address of the endpoint, and the network of this machine',
-  ETIMEDOUT: 'check the address of the endpoint, and whether a firewall or a missing proxy is in the way',
 }
 
 function describe({ code, status, message }: S3Failure): string {

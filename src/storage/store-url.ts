@@ -2,21 +2,29 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { UsageError } from '../core/errors.js'
-import { StoreUnsupportedError } from './blob-store.js'
 import { isKey } from './keys.js'
 
 export type StoreLocation =
   | { readonly type: 'local'; readonly path: string }
   | { readonly type: 'memory'; readonly name: string }
-  | { readonly type: 's3'; readonly bucket: string; readonly prefix: string }
+  | { readonly type: 's3' | 'gcs'; readonly bucket: string; readonly prefix: string }
+  | {
+      readonly type: 'azure'
+      /** `account.blob.core.windows.net`; null: the account is set elsewhere. */
+      readonly host: string | null
+      readonly container: string
+      readonly prefix: string
+    }
 
-const FORMS = 'write a path, file:///path or s3://bucket/prefix'
+const FORMS =
+  'write a path, file:///path, s3://bucket/prefix, azblob://container/prefix or gs://bucket/prefix'
 /** What an URL begins with; a Windows drive is one letter. */
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]+):\/\//
 
 /**
- * Where a store is: a path, `file:///path`, `s3://bucket/prefix` or `memory://name`. Throws
- * {@link UsageError} for what is none of these, {@link StoreUnsupportedError} for services still to come.
+ * Where a store is: a path, `file:///path`, `s3://bucket/prefix`, `azblob://container/prefix`,
+ * `azblob://account.blob.core.windows.net/container/prefix`, `gs://bucket/prefix` or `memory://name`. Throws
+ * {@link UsageError} for what is none of these.
  */
 export function parseStoreUrl(text: string): StoreLocation {
   const scheme = SCHEME.exec(text)?.[1]?.toLowerCase()
@@ -28,10 +36,14 @@ export function parseStoreUrl(text: string): StoreLocation {
     case 'memory':
       return { type: 'memory', name: text.slice('memory://'.length) }
     case 's3':
-      return s3Location(text)
-    case 'azblob':
+      return {
+        type: 's3',
+        ...bucketLocation(text, 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE'),
+      }
     case 'gs':
-      throw new StoreUnsupportedError(`stores at ${scheme}:// are not in this version`, { hint: FORMS })
+      return { type: 'gcs', ...bucketLocation(text, 'set GOOGLE_APPLICATION_CREDENTIALS') }
+    case 'azblob':
+      return azureLocation(text)
     default:
       throw new UsageError(`no store can be at ${scheme}://`, { hint: FORMS })
   }
@@ -59,20 +71,45 @@ function filePath(text: string): string {
 /** The rules of AWS, with the capitals and underscores of old buckets. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/
 
-function s3Location(text: string): StoreLocation {
-  const [bucket = '', ...folders] = text.slice('s3://'.length).split('/')
-  if (bucket.includes('@'))
-    throw new UsageError('the address of a store holds no credentials', {
-      hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE',
+function bucketLocation(text: string, credentials: string): { bucket: string; prefix: string } {
+  const [first = '', ...folders] = parts(text, credentials)
+  if (!BUCKET.test(first))
+    throw new UsageError(`not the name of a bucket: ${JSON.stringify(first)}`, {
+      hint: `${text.slice(0, text.indexOf(':'))}://bucket/prefix`,
     })
-  if (!BUCKET.test(bucket))
-    throw new UsageError(`not the name of a bucket: ${JSON.stringify(bucket)}`, {
-      hint: 's3://bucket/prefix',
+  return { bucket: first, prefix: prefixOf(folders) }
+}
+
+/** Lower case letters, digits and single hyphens, 3 to 63; and those that Azure makes itself. */
+const CONTAINER = /^(?=.{3,63}$)([a-z0-9]+(-[a-z0-9]+)*|\$root|\$web)$/
+
+/** A container's name has no dot, a host's has. */
+function azureLocation(text: string): StoreLocation {
+  const all = parts(text, 'set AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN')
+  const [first = ''] = all
+  const host = /^[a-z0-9]{3,24}(\.[a-z0-9-]+)+$/.test(first) ? first : null
+  const [container = '', ...folders] = host === null ? all : all.slice(1)
+  if (!CONTAINER.test(container))
+    throw new UsageError(`not the name of a container: ${JSON.stringify(container)}`, {
+      hint: 'azblob://container/prefix or azblob://account.blob.core.windows.net/container/prefix',
     })
+  return { type: 'azure', host, container, prefix: prefixOf(folders) }
+}
+
+/** What stands between the slashes behind the scheme. */
+function parts(text: string, credentials: string): string[] {
+  const all = text.slice(text.indexOf('://') + 3).split('/')
+  // A SAS token is a query.
+  if (all[0]?.includes('@') === true || text.includes('?'))
+    throw new UsageError('the address of a store holds no credentials', { hint: credentials })
+  return all
+}
+
+function prefixOf(folders: readonly string[]): string {
   const prefix = folders.join('/').replace(/\/+$/, '')
   if (prefix !== '' && !isKey(prefix))
     throw new UsageError(`not a prefix for a store: ${JSON.stringify(prefix)}`, {
       hint: 'use letters, digits, ".", "_", "-" and single slashes',
     })
-  return { type: 's3', bucket, prefix }
+  return prefix
 }

@@ -32,14 +32,17 @@ export function proxyAgents(choice: ProxyChoice | undefined, maxSockets = 16): S
   return { http: new HttpTunnelAgent(choice, options), https: new HttpsTunnelAgent(choice, options) }
 }
 
-interface Limits {
+export interface Limits {
   readonly keepAlive: boolean
   readonly maxSockets: number
+  /** Milliseconds without a byte, for sockets that wait for their next request. */
+  readonly timeout?: number
 }
 
-type Created = (error: Error | null, stream: Duplex) => void
+export type Created = (error: Error | null, stream: Duplex) => void
 
-class HttpTunnelAgent extends HttpAgent {
+/** Connections of http, through a proxy where one is chosen. */
+export class HttpTunnelAgent extends HttpAgent {
   readonly #choice: ProxyChoice
 
   constructor(choice: ProxyChoice, limits: Limits) {
@@ -59,7 +62,8 @@ class HttpTunnelAgent extends HttpAgent {
   }
 }
 
-class HttpsTunnelAgent extends HttpsAgent {
+/** Connections of https, through a proxy where one is chosen. */
+export class HttpsTunnelAgent extends HttpsAgent {
   readonly #choice: ProxyChoice
 
   constructor(choice: ProxyChoice, limits: Limits) {
