@@ -3,7 +3,8 @@
 // It is a process of its own because of POSIX: a process that opens and closes a file loses all locks that it
 // holds on it. Lines on stdin and stdout:
 //   (start)  copies ahead, while the file may still change          → "ready <bytes>"
-//   "go"     makes the copy equal to the file as it is now          → "done <bytes written>"
+//   "go"     makes the copy equal to the file as it is now          → "done <bytes written> still"
+//            or "… moved": it was written to meanwhile
 // The end of stdin ends it. What is copied ahead need not be written while somebody waits for the lock.
 import {
   closeSync,
@@ -19,15 +20,49 @@ import { createInterface } from 'node:readline'
 
 const PIECE = 1024 * 1024
 const [source, target] = process.argv.slice(2)
+/** Times of files are as coarse as a tick of the kernel: what was written a moment ago may be written again. */
+const RACY_NS = 50_000_000n
+/** What the file was like before the copy was made; null when that tells nothing. */
+let copied = null
 /** Until it was found out that the file system cannot; a failed trial removes the target. */
 let sharesBlocks = true
 
-attempt(() => `ready ${copy()}`)
+attempt(() => `ready ${copyAhead()}`)
 createInterface({ input: process.stdin })
   .on('line', (line) => {
-    if (line === 'go') attempt(() => `done ${copy()}`)
+    if (line === 'go') attempt(copyLocked)
   })
   .on('close', () => process.exit(0))
+
+function copyAhead() {
+  const before = stampOf()
+  const written = copy()
+  copied = before.isOld ? before.text : null
+  return written
+}
+
+function copyLocked() {
+  const before = stampOf()
+  const written = before.text === copied ? 0 : copy()
+  return `done ${written} ${stampOf().text === before.text ? 'still' : 'moved'}`
+}
+
+/** Changes whenever somebody writes; bytes 24 to 27 are SQLite's count of transactions. */
+function stampOf() {
+  const file = openSync(source, 'r')
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true })
+    const count = Buffer.alloc(4)
+    readSync(file, count, 0, 4, 24)
+    const now = BigInt(Date.now()) * 1_000_000n
+    return {
+      text: `${ino} ${size} ${mtimeNs} ${ctimeNs} ${count.toString('hex')}`,
+      isOld: mtimeNs < now - RACY_NS && ctimeNs < now - RACY_NS,
+    }
+  } finally {
+    closeSync(file)
+  }
+}
 
 function attempt(work) {
   try {

@@ -159,10 +159,17 @@ async function snapshotAndProof(run: Run, staging: string) {
       progress,
       signal,
     })
-    await objects.finish()
-    const table = writer.table(snapshot.folders)
+    // The disk is at work while the copy is proven; what goes wrong with it is told below.
+    const storing = objects.finish()
+    storing.catch(() => {})
+    const table = async () => {
+      await storing
+      return writer.table(snapshot.folders)
+    }
     const proof = await proveFiles({ job, id: run.id, snapshot, table, folder: path.join(folder, 'proof') })
-    if (attempt === PROOFS || problemsOf(proof).length === 0) return { snapshot, writer, proof, table }
+    await storing
+    if (attempt === PROOFS || problemsOf(proof).length === 0)
+      return { snapshot, writer, proof, table: await table() }
     await rm(folder, { recursive: true, force: true })
   }
 }

@@ -2,9 +2,6 @@ import { putTogether, recordLength } from './block-parts.js'
 import type { Block, FileEntry, FileTable, Plane } from './file-table.js'
 import type { ObjectReader } from './object-reader.js'
 
-/** Consecutive bytes of a file; a number stands for so many zeros. */
-export type FilePiece = Buffer | number
-
 export interface FileReadJob {
   readonly objects: ObjectReader
   readonly table: FileTable
@@ -12,31 +9,60 @@ export interface FileReadJob {
   readonly signal?: AbortSignal | undefined
 }
 
-const RECORDS_BYTES = 1024 * 1024
-
-/** The whole file in order. Every object is verified when it is read; rejects with an ObjectDamagedError. */
-export async function* readFilePieces(job: FileReadJob): AsyncGenerator<FilePiece> {
-  const { file } = job
-  const { parts, planes } = file
-  const rest = planes[parts.length]
-  if (parts.length > 0) {
-    const record = recordLength(parts)
-    const records = Math.floor(file.size / record)
-    const step = Math.max(1, Math.floor(RECORDS_BYTES / record))
-    const readers = parts.map((_, index) => new PlaneReader(job, planes[index]))
-    for (let at = 0; at < records; at += step) {
-      const count = Math.min(step, records - at)
-      const pieces = await Promise.all(
-        readers.map((reader, index) => reader.read((parts[index] ?? 0) * count)),
-      )
-      yield putTogether(pieces, parts)
-    }
-  }
-  if (rest !== undefined) yield* blocksOf(job, rest)
+/** Bytes of a plane that lie together in one object, or a hole. */
+export interface Span {
+  /** Where they begin in the plane. */
+  readonly at: number
+  readonly length: number
+  /** Object and offset; null for zeros. */
+  readonly extent: readonly [object: number, offset: number] | null
 }
 
-/** The blocks of a plane, with the content id that each must have; zeros have none. */
-export async function* blocksOf(job: FileReadJob, plane: Plane): AsyncGenerator<FilePiece> {
+const RECORDS_BYTES = 2 * 1024 * 1024
+
+/**
+ * The whole records of a file that is kept as planes, in order; a piece is valid until the next but one. Every object is verified when it is read; rejects
+ * with an ObjectDamagedError.
+ */
+export async function* readRecordPieces(job: FileReadJob): AsyncGenerator<Buffer> {
+  const { parts, planes, size } = job.file
+  const record = recordLength(parts)
+  const records = Math.floor(size / record)
+  const step = Math.max(1, Math.floor(RECORDS_BYTES / record))
+  const readers = parts.map((part, index) => new PlaneReader(job, planes[index], part * step))
+  const memories = [Buffer.allocUnsafeSlow(step * record), Buffer.allocUnsafeSlow(step * record)]
+  for (let at = 0; at < records; at += step) {
+    const count = Math.min(step, records - at)
+    const pieces = await Promise.all(readers.map((reader, index) => reader.read((parts[index] ?? 0) * count)))
+    const [memory = Buffer.alloc(0), other = memory] = memories
+    memories.splice(0, 2, other, memory)
+    yield putTogether(pieces, parts, memory)
+  }
+}
+
+/** Blocks that follow each other in their object too are one span. */
+export function* spansOf(file: FileEntry, plane: Plane): Generator<Span> {
+  let [at, length] = [0, 0]
+  let extent: Span['extent'] = null
+  for (const block of plane.blocks) {
+    const from = at + length
+    const isHole = typeof block === 'number'
+    const more = Math.min(file.blockSize * (isHole ? block : 1), plane.size - from)
+    const isNext = !isHole && extent !== null && block[0] === extent[0] && block[1] === extent[1] + length
+    if (isNext) {
+      length += more
+      continue
+    }
+    if (length > 0) yield { at, length, extent }
+    at = from
+    length = more
+    extent = isHole ? null : [block[0], block[1]]
+  }
+  if (length > 0) yield { at, length, extent }
+}
+
+/** The blocks of a plane, with the content id that each must have; a number stands for so many zeros. */
+export async function* blocksOf(job: FileReadJob, plane: Plane): AsyncGenerator<Buffer | number> {
   const { objects, table, file, signal } = job
   const purpose = { collection: null, signal }
   let at = 0
@@ -69,27 +95,39 @@ function objectOf(block: Block | undefined): number | null {
   return block === undefined || typeof block === 'number' ? null : block[0]
 }
 
-/** Any number of bytes of a plane at a time. */
+/** Bytes of a plane, so many at a time; they are valid until the next are read. */
 class PlaneReader {
-  readonly #pieces: AsyncGenerator<FilePiece>
-  #pending: Buffer = Buffer.alloc(0)
+  readonly #pieces: AsyncGenerator<Buffer | number>
+  readonly #memory: Buffer
+  #pending: Buffer | number = 0
 
-  constructor(job: FileReadJob, plane: Plane = { size: 0, blocks: [] }) {
+  constructor(job: FileReadJob, plane: Plane = { size: 0, blocks: [] }, most: number) {
     this.#pieces = blocksOf(job, plane)
+    this.#memory = Buffer.allocUnsafeSlow(most)
   }
 
   async read(length: number): Promise<Buffer> {
-    const gathered: Buffer[] = [this.#pending]
-    let have = this.#pending.length
-    while (have < length) {
-      const next = await this.#pieces.next()
-      if (next.done === true) throw new Error('a plane is shorter than its size')
-      const bytes = typeof next.value === 'number' ? Buffer.alloc(next.value) : next.value
-      gathered.push(bytes)
-      have += bytes.length
+    for (let filled = 0; filled < length;) {
+      if (this.#pending === 0 || (typeof this.#pending !== 'number' && this.#pending.length === 0)) {
+        const next = await this.#pieces.next()
+        if (next.done === true) throw new Error('a plane is shorter than its size')
+        this.#pending = next.value
+      }
+      filled += this.#take(filled, length)
     }
-    const all = Buffer.concat(gathered, have)
-    this.#pending = all.subarray(length)
-    return all.subarray(0, length)
+    return this.#memory.subarray(0, length)
+  }
+
+  #take(from: number, to: number): number {
+    const pending = this.#pending
+    if (typeof pending === 'number') {
+      const zeros = Math.min(pending, to - from)
+      this.#memory.fill(0, from, from + zeros)
+      this.#pending = pending - zeros
+      return zeros
+    }
+    const copied = pending.copy(this.#memory, from, 0, Math.min(pending.length, to - from))
+    this.#pending = pending.subarray(copied)
+    return copied
   }
 }

@@ -5,11 +5,13 @@ import { silentProgress, type Progress } from '../core/progress.js'
 import { BlobNotFoundError } from '../storage/blob-store.js'
 import { repositoryOf, type CipherFault } from './cipher.js'
 import { ObjectDamagedError, type ObjectProblem } from './errors.js'
+import { hashApart, type Hashed } from './hash-apart.js'
 import { contentId, objectKey, sha256Hex, type Extent, type ObjectReference } from './object-reference.js'
 import type { Repository } from './repository.js'
 
-/** Bundles hold pieces of many row groups, which are read one after the other. */
 const CACHED_OBJECTS = 6
+/** One of each kind that is read side by side. */
+const CACHED_FOR_A_PURPOSE = 3
 
 const unpack = promisify(gunzip)
 
@@ -17,6 +19,13 @@ const unpack = promisify(gunzip)
 export interface ReadPurpose {
   /** Display name, null for what belongs to the whole backup. */
   readonly collection: string | null
+  /** Objects that this purpose keeps in memory, apart from the reader's own; the oldest first. */
+  readonly cache?: Map<string, Promise<Buffer>> | undefined
+  /**
+   * Memory as large as any object, of the caller's alone, that a whole object may be read into. It cannot be
+   * used any more: that of the result can, when the result is not.
+   */
+  readonly memory?: Buffer | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -25,6 +34,11 @@ export interface ObjectReaderOptions {
   /** The id of the backup that is read. */
   readonly backup: string
   readonly progress?: Progress
+  /**
+   * Objects of which pieces were read that are kept, for bundles hold pieces of many row groups, which are read
+   * one after the other. Default: 6.
+   */
+  readonly cachedObjects?: number
 }
 
 /**
@@ -37,13 +51,15 @@ export class ObjectReader {
   readonly backup: string
   readonly #repository: Repository
   readonly #progress: Progress
+  readonly #cachedObjects: number
   readonly #cache = new Map<string, Promise<Buffer>>()
   #reread = 0
 
-  constructor({ repository, backup, progress = silentProgress }: ObjectReaderOptions) {
+  constructor({ repository, backup, progress = silentProgress, cachedObjects }: ObjectReaderOptions) {
     this.#repository = repository
     this.backup = backup
     this.#progress = progress
+    this.#cachedObjects = cachedObjects ?? CACHED_OBJECTS
   }
 
   /** Objects that matched only when they were read a second time. */
@@ -75,27 +91,28 @@ export class ObjectReader {
   /** The stored bytes, after size and SHA-256 were found right. */
   async readStored(reference: ObjectReference, purpose: ReadPurpose): Promise<Buffer> {
     const key = objectKey(reference)
-    const first = await this.#fetch(key, purpose)
-    if (matches(first, reference)) return first
-    const second = await this.#fetch(key, purpose)
+    const first = await hashed(await this.#fetch(key, purpose, purpose.memory), purpose.memory)
+    if (matches(first, reference)) return first.bytes
+    const second = await hashed(await this.#fetch(key, purpose))
     if (!matches(second, reference)) throw await this.#explain(second, reference, purpose)
     this.#reread++
     this.#progress.warn({
       code: 'OBJECT_REREAD',
       message: `${key} did not match its checksum when it was read first, but did the second time`,
     })
-    return second
+    return second.bytes
   }
 
   #cached(reference: ObjectReference, purpose: ReadPurpose): Promise<Buffer> {
     const key = objectKey(reference)
-    const plaintext = this.#cache.get(key) ?? this.#open(reference, purpose)
-    this.#cache.delete(key)
-    this.#cache.set(key, plaintext)
-    plaintext.catch(() => this.#cache.delete(key))
-    for (const oldest of this.#cache.keys()) {
-      if (this.#cache.size <= CACHED_OBJECTS) break
-      this.#cache.delete(oldest)
+    const cache = purpose.cache ?? this.#cache
+    const plaintext = cache.get(key) ?? this.#open(reference, purpose)
+    cache.delete(key)
+    cache.set(key, plaintext)
+    plaintext.catch(() => cache.delete(key))
+    for (const oldest of cache.keys()) {
+      if (cache.size <= (cache === this.#cache ? this.#cachedObjects : CACHED_FOR_A_PURPOSE)) break
+      cache.delete(oldest)
     }
     return plaintext
   }
@@ -134,9 +151,9 @@ export class ObjectReader {
     }
   }
 
-  async #fetch(key: string, purpose: ReadPurpose): Promise<Buffer> {
+  async #fetch(key: string, purpose: ReadPurpose, memory?: Buffer): Promise<Buffer> {
     try {
-      const { bytes } = await this.#repository.store.get(key, { signal: purpose.signal })
+      const { bytes } = await this.#repository.store.get(key, { memory, signal: purpose.signal })
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     } catch (error) {
       if (!(error instanceof BlobNotFoundError)) throw error
@@ -145,18 +162,18 @@ export class ObjectReader {
   }
 
   async #explain(
-    stored: Buffer,
+    { bytes: stored, sha256 }: Hashed,
     reference: ObjectReference,
     purpose: ReadPurpose,
   ): Promise<ObjectDamagedError> {
     const key = objectKey(reference)
-    const other = await this.#keyOf(sha256Hex(stored), purpose)
+    const other = await this.#keyOf(sha256, purpose)
     if (other !== null) return this.#damaged('swapped', key, purpose, `holds the bytes of ${other}`)
     const owner = repositoryOf(stored)
     if (owner !== null && owner !== this.#repository.id)
       return this.#damaged('foreign', key, purpose, `belongs to repository ${owner}`)
-    if (stored.length === reference.size) return this.#damaged('altered', key, purpose, 'is altered')
     const sizes = `has ${stored.length} bytes instead of ${reference.size}`
+    if (stored.length === reference.size) return this.#damaged('altered', key, purpose, 'is altered')
     return this.#damaged(stored.length < reference.size ? 'truncated' : 'altered', key, purpose, sizes)
   }
 
@@ -174,6 +191,12 @@ export class ObjectReader {
   }
 }
 
+/** Memory that the bytes fill, or that was given for them, is nobody else's. */
+async function hashed(stored: Buffer, memory?: Buffer): Promise<Hashed> {
+  const isAlone = stored.length === stored.buffer.byteLength || stored.buffer === memory?.buffer
+  return isAlone ? hashApart(stored) : { bytes: stored, sha256: sha256Hex(stored) }
+}
+
 /** What a reference leads to has the right hash already: its writer, or the reference itself, is to blame. */
 const FAULTS: Record<CipherFault, readonly [problem: ObjectProblem, detail: string]> = {
   'cut off': ['truncated', 'is too short to be encrypted'],
@@ -183,6 +206,6 @@ const FAULTS: Record<CipherFault, readonly [problem: ObjectProblem, detail: stri
   forged: ['inconsistent', 'was not encrypted with the key of this repository'],
 }
 
-function matches(stored: Buffer, { size, sha256 }: ObjectReference): boolean {
-  return stored.length === size && sha256Hex(stored) === sha256
+function matches({ bytes, sha256 }: Hashed, reference: ObjectReference): boolean {
+  return bytes.length === reference.size && sha256 === reference.sha256
 }

@@ -4,6 +4,7 @@ import { gzip } from 'node:zlib'
 
 import { throwIfAborted } from '../core/errors.js'
 import type { RepositoryCipher } from './cipher.js'
+import { hashApart } from './hash-apart.js'
 import {
   contentId,
   MAX_OBJECT_BYTES,
@@ -17,11 +18,18 @@ import type { Repository } from './repository.js'
 /** Pieces below this share objects with others of their kind: few large objects cost less than many small. */
 const BUNDLED_BELOW = 2 * 1024 * 1024
 const BUNDLE_BYTES = 4 * 1024 * 1024
+const LAYER_BUNDLE_BYTES = 1024 * 1024
 /** Plaintext of the objects on their way; bounds memory where objects are large. */
 const BYTES_ON_THEIR_WAY = 16 * 1024 * 1024
 
 /** What an object holds; objects hold one kind only, so that each is a plain format by itself. */
-export type ObjectKind = 'vectors' | 'payload' | 'index' | 'catalogue' | 'contents' | 'blocks'
+export type ObjectKind =
+  'vectors' | 'payload' | 'index' | 'catalogue' | 'contents' | 'blocks' | ReplacementKind | EditKind
+
+/** As without `layer-`, in smaller objects: whoever reads many layers at once has one object of each in memory. */
+export type ReplacementKind = 'layer-vectors' | 'layer-payload' | 'layer-index'
+
+export type EditKind = 'places' | 'tombstones'
 
 const ENCODINGS: Record<ObjectKind, Encoding> = {
   vectors: 'raw',
@@ -30,6 +38,19 @@ const ENCODINGS: Record<ObjectKind, Encoding> = {
   catalogue: 'gzip',
   contents: 'gzip',
   blocks: 'raw',
+  'layer-vectors': 'raw',
+  'layer-payload': 'gzip',
+  'layer-index': 'raw',
+  places: 'raw',
+  tombstones: 'raw',
+}
+
+/** Bundles of a kind are as large as this, at most. */
+const BUNDLES: Partial<Record<ObjectKind, number>> = {
+  blocks: MAX_OBJECT_BYTES,
+  'layer-vectors': LAYER_BUNDLE_BYTES,
+  'layer-payload': LAYER_BUNDLE_BYTES,
+  'layer-index': LAYER_BUNDLE_BYTES,
 }
 
 const pack = promisify(gzip)
@@ -116,7 +137,7 @@ export class ObjectWriter {
 
   async #bundle(kind: ObjectKind, pieces: readonly Uint8Array[], length: number): Promise<PendingExtent> {
     // A loop: while one collection waits here, another may fill the next bundle.
-    const most = kind === 'blocks' ? MAX_OBJECT_BYTES : BUNDLE_BYTES
+    const most = Math.max(BUNDLES[kind] ?? BUNDLE_BYTES, length)
     while ((this.#open.get(kind)?.length ?? 0) + length > most) await this.#seal(kind)
     const bundle = this.#open.get(kind) ?? new Bundle(most, this.#bufferFor(kind))
     this.#open.set(kind, bundle)
@@ -151,25 +172,39 @@ export class ObjectWriter {
     while (this.#isFull()) await Promise.race(this.#onTheirWay)
     this.#throwFailure()
     throwIfAborted(this.#options.signal)
-    const work = this.#store(ENCODINGS[kind], object, plaintext)
-      .then(() => {
-        if (kind === 'blocks') this.#spare.push(Buffer.from(plaintext.buffer))
-      })
+    const { length } = plaintext
+    const work = this.#storeKind(kind, object, plaintext)
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })
       .finally(() => {
         this.#onTheirWay.delete(work)
-        this.#bytesOnTheirWay -= plaintext.length
+        this.#bytesOnTheirWay -= length
       })
     this.#onTheirWay.add(work)
-    this.#bytesOnTheirWay += plaintext.length
+    this.#bytesOnTheirWay += length
   }
 
-  async #store(encoding: Encoding, object: PendingObject, plaintext: Uint8Array): Promise<void> {
+  async #storeKind(kind: ObjectKind, object: PendingObject, plaintext: Uint8Array): Promise<void> {
+    if (kind !== 'blocks') {
+      await this.#store(ENCODINGS[kind], object, plaintext, await sha256Of(plaintext))
+      return
+    }
+    // A buffer that only we use.
+    const { buffer, byteOffset, length } = plaintext
+    const { bytes, sha256 } = await hashApart(Buffer.from(buffer, byteOffset, length))
+    await this.#store(ENCODINGS[kind], object, bytes, sha256)
+    this.#spare.push(Buffer.from(bytes.buffer))
+  }
+
+  async #store(
+    encoding: Encoding,
+    object: PendingObject,
+    plaintext: Uint8Array,
+    plaintextSha256: string,
+  ): Promise<void> {
     const { repository, backup, signal } = this.#options
     const { store, cipher } = repository
-    const plaintextSha256 = await sha256Of(plaintext)
     const id = cipher?.contentId(plaintextSha256) ?? contentId(plaintextSha256)
     const encoded = encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
     const stored = (await cipher?.seal({ kind: 'object', name: id }, encoded)) ?? encoded

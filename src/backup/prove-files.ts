@@ -18,10 +18,11 @@ export async function proveFiles(proof: {
   readonly job: PhysicalBackupJob
   readonly id: string
   readonly snapshot: Snapshot
-  readonly table: FileTable
+  /** When everything is stored. */
+  readonly table: () => Promise<FileTable>
   readonly folder: string
 }): Promise<SnapshotProof> {
-  const { job, snapshot, table, folder } = proof
+  const { job, snapshot, folder } = proof
   const { signal, progress } = job
   await mkdir(folder)
   for (const { path: name } of snapshot.folders) await mkdir(path.join(folder, name))
@@ -31,21 +32,19 @@ export async function proveFiles(proof: {
   for (let round = 1; ; round++) {
     // Whole folders, so that the files of an index belong together; in the end all of them.
     const changed = round < ROUNDS ? await snapshot.changed() : snapshot.files.map(({ path: name }) => name)
-    const folders = new Set(changed.map((name) => path.dirname(name)))
-    const files = table.files.filter(
-      ({ path: name }) => folders.has(path.dirname(name)) && !restored.has(name),
-    )
-    for (const file of files) {
-      await rm(path.join(folder, file.path), { force: true })
-      restored.add(file.path)
+    if (changed.length > 0) {
+      const folders = new Set(changed.map((name) => path.dirname(name)))
+      const table = await proof.table()
+      const files = table.files.filter(
+        ({ path: name }) => folders.has(path.dirname(name)) && !restored.has(name),
+      )
+      for (const file of files) {
+        await rm(path.join(folder, file.path), { force: true })
+        restored.add(file.path)
+      }
+      await writeSomeFiles({ objects, table, files, folder, signal })
     }
-    await writeSomeFiles({ objects, table, files, folder, signal })
-    const found = await proveDirectory({
-      directory: folder,
-      tempDir: folder,
-      live: snapshot.consistency === 'locked',
-      signal,
-    })
+    const found = await proveDirectory({ directory: folder, tempDir: folder, signal })
     const late = (await snapshot.changed()).filter((name) => !restored.has(name))
     if (late.length === 0) return found
   }

@@ -1,17 +1,16 @@
-import { chmod, mkdir, open, utimes, type FileHandle } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 
-import { throwIfAborted } from '../core/errors.js'
 import { mapInOrder } from '../core/map-in-order.js'
 import type { Progress } from '../core/progress.js'
 import { explained } from '../datadir/own-folder.js'
 import { syncFolder } from '../datadir/sync-folder.js'
 import { readContents } from './contents.js'
-import { readFilePieces, type FilePiece } from './file-reader.js'
 import { readFileTable, type FileEntry, type FileTable } from './file-table.js'
 import type { BackupHead } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
 import type { Repository } from './repository.js'
+import { writeFile } from './write-file.js'
 
 export interface WriteFilesJob {
   readonly repository: Repository
@@ -33,9 +32,8 @@ export async function writeSomeFiles(job: {
   readonly folder: string
   readonly signal?: AbortSignal | undefined
 }): Promise<void> {
-  const { objects, table, folder, signal } = job
-  for (const file of job.files)
-    await writeFile({ folder, durable: false, signal }, { objects, table, file, tell: () => {} })
+  const memory: Buffer[] = []
+  for (const file of job.files) await writeFile({ ...job, file, memory, durable: false, tell: () => {} })
 }
 
 export interface WrittenFiles {
@@ -46,8 +44,9 @@ export interface WrittenFiles {
   readonly names: readonly string[]
 }
 
-const CONCURRENT_FILES = 2
-const WRITE_BYTES = 1024 * 1024
+const CONCURRENT_FILES = 3
+/** Each of the files at work reads from a few. */
+const CACHED_OBJECTS = 10
 
 /**
  * Writes the files of a physical backup. All that is read is verified. Rejects with an ObjectDamagedError (13),
@@ -56,12 +55,18 @@ const WRITE_BYTES = 1024 * 1024
  */
 export async function writeFiles(job: WriteFilesJob): Promise<WrittenFiles> {
   const { repository, head, folder, progress, signal } = job
-  const objects = new ObjectReader({ repository, backup: head.id, progress })
+  const objects = new ObjectReader({
+    repository,
+    backup: head.id,
+    progress,
+    cachedObjects: CACHED_OBJECTS,
+  })
   const contents = await readContents(repository, head, signal)
   const table = await readFileTable(objects, head, contents, signal)
   const total = table.files.reduce((sum, { size }) => sum + size, 0)
+  const memory: Buffer[] = []
   let [done, bytes] = [0, 0]
-  const tell = (more: number, isDone: boolean) => {
+  const tell = (more: number, isDone = false) => {
     done += more
     const state = isDone ? ({ state: 'done' } as const) : {}
     progress.update({ task: 'files', phase: 'write', done, total, unit: 'bytes', bytes: done, ...state })
@@ -71,7 +76,7 @@ export async function writeFiles(job: WriteFilesJob): Promise<WrittenFiles> {
     const written = mapInOrder(
       iterate(table.files),
       CONCURRENT_FILES,
-      (file, stop) => writeFile({ ...job, signal: stop }, { objects, table, file, tell }),
+      (file, stop) => writeFile({ ...job, objects, table, file, memory, tell, signal: stop }),
       signal,
     )
     for await (const size of written) bytes += size
@@ -88,69 +93,6 @@ export async function writeFiles(job: WriteFilesJob): Promise<WrittenFiles> {
   tell(0, true)
   const first = [...table.folders, ...table.files].map((entry) => entry.path.split('/', 1)[0] ?? '')
   return { files: table.files.length, bytes, names: [...new Set(first)].sort() }
-}
-
-interface OneFile {
-  readonly objects: ObjectReader
-  readonly table: FileTable
-  readonly file: FileEntry
-  readonly tell: (bytes: number, isDone: boolean) => void
-}
-
-async function writeFile(
-  job: Pick<WriteFilesJob, 'folder' | 'durable' | 'signal'>,
-  { objects, table, file, tell }: OneFile,
-): Promise<number> {
-  const target = path.join(job.folder, file.path)
-  const handle = await open(target, 'wx', 0o600)
-  try {
-    let at = 0
-    for await (const pieces of gathered(readFilePieces({ objects, table, file, signal: job.signal }))) {
-      throwIfAborted(job.signal)
-      const { bytes, length } = pieces
-      if (bytes.length > 0) await writeAll(handle, bytes, at)
-      at += length
-      tell(length, false)
-    }
-    await handle.truncate(file.size)
-    await handle.chmod(file.mode)
-    if (job.durable) await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await utimes(target, file.mtimeMs / 1000, file.mtimeMs / 1000)
-  return file.size
-}
-
-/** Small blocks in one write; zeros by themselves, as a hole. */
-async function* gathered(
-  pieces: AsyncIterable<FilePiece>,
-): AsyncGenerator<{ readonly bytes: readonly Buffer[]; readonly length: number }> {
-  let bytes: Buffer[] = []
-  let length = 0
-  for await (const piece of pieces) {
-    const isHole = typeof piece === 'number'
-    if (length > 0 && (isHole || length + piece.length > WRITE_BYTES)) {
-      yield { bytes, length }
-      bytes = []
-      length = 0
-    }
-    if (isHole) {
-      yield { bytes: [], length: piece }
-    } else {
-      bytes.push(piece)
-      length += piece.length
-    }
-  }
-  if (length > 0) yield { bytes, length }
-}
-
-async function writeAll(handle: FileHandle, pieces: readonly Buffer[], at: number): Promise<void> {
-  const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done)
-    done += bytesWritten
-  }
 }
 
 async function* iterate<T>(items: readonly T[]): AsyncGenerator<T> {

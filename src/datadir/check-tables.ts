@@ -8,7 +8,7 @@ const MOST_LINES = 10
 /**
  * What SQLite finds wrong with the pages of each table and its indexes, at most 10 lines. A `quick_check` of the
  * whole database would also compare the full-text index with the documents, which takes several times as long and
- * tells nothing about a copy.
+ * tells nothing about a copy of a file that nobody wrote to meanwhile.
  */
 export async function checkTables(database: Database, signal?: AbortSignal): Promise<readonly string[]> {
   const tables = database.all(
@@ -23,13 +23,4 @@ export async function checkTables(database: Database, signal?: AbortSignal): Pro
     await setImmediate()
   }
   return lines.slice(0, MOST_LINES)
-}
-
-/**
- * The same for the whole database: also pages that belong to no table, and the full-text index. It is what a copy
- * taken at the wrong moment fails.
- */
-export function checkWhole(database: Database): readonly string[] {
-  const found = database.all(`PRAGMA quick_check(${MOST_LINES})`).map((row) => String(Object.values(row)[0]))
-  return found.filter((line) => line !== 'ok')
 }

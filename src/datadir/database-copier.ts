@@ -48,10 +48,10 @@ export class DatabaseCopier {
     }
   }
 
-  /** Makes the copy equal to the file, which somebody keeps from changing. Resolves to the bytes written. */
-  async finish(): Promise<number> {
+  /** Makes the copy equal to the file, which somebody keeps from changing. Resolves to whether it did not change. */
+  async finish(): Promise<boolean> {
     this.#child.stdin.write('go\n')
-    return this.#answer('done')
+    return (await this.#answer('done')) === 'still'
   }
 
   /** At once, whatever it is doing. */
@@ -60,11 +60,11 @@ export class DatabaseCopier {
     await this.#ended
   }
 
-  async #answer(word: 'ready' | 'done'): Promise<number> {
+  async #answer(word: 'ready' | 'done'): Promise<string> {
     const next = await this.#lines.next()
     const line = next.done === true ? '' : next.value
-    const [first, second = ''] = line.split(' ')
-    if (first === word) return Number(second)
+    const [first, second = '', third = ''] = line.split(' ')
+    if (first === word) return third
     const why = line === '' ? 'the process that copies it has ended' : line.slice('failed '.length)
     if (second === 'ENOSPC' || second === 'EDQUOT')
       throw new DiskFullError(`cannot copy ${this.#source}: no space left`, {

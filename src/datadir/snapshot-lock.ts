@@ -4,7 +4,7 @@ import path from 'node:path'
 import { anySignal, sleep } from '../core/abort.js'
 import { isErrno, throwIfAborted } from '../core/errors.js'
 import { copySparse } from './copy-file.js'
-import { DatabaseCopier } from './database-copier.js'
+import type { DatabaseCopier } from './database-copier.js'
 import { DatabaseBusyError } from './errors.js'
 import {
   DATABASE_FILE,
@@ -17,8 +17,10 @@ import { openDatabase } from './sqlite.js'
 
 export interface LockedCopyJob {
   readonly directory: string
-  /** Empty; takes the copies under their paths. */
+  /** Takes the copies under their paths. */
   readonly staging: string
+  /** Of the database, to its path in `staging`. */
+  readonly copier: DatabaseCopier
   readonly maxStallMs: number
   /** Whether the file need not be copied: it has not changed since it was taken. */
   readonly isTaken: (file: ScannedFile) => boolean
@@ -35,35 +37,31 @@ export interface LockedCopy {
 
 /**
  * Keeps a server from writing (reading goes on) for as long as it takes to copy the database and what changed;
- * null when that took longer than `maxStallMs`. Rejects with a {@link DatabaseBusyError} (11) when the lock
- * cannot be had within a minute.
+ * `stalled` when that took longer than `maxStallMs`, `unlocked` when the database was written to all the same.
+ * Rejects with a {@link DatabaseBusyError} (11) when the lock cannot be had within a minute.
  */
-export async function copyUnderLock(job: LockedCopyJob): Promise<LockedCopy | null> {
+export async function copyUnderLock(job: LockedCopyJob): Promise<LockedCopy | 'stalled' | 'unlocked'> {
   const file = path.join(job.directory, DATABASE_FILE)
-  const copier = await DatabaseCopier.start(file, path.join(job.staging, DATABASE_FILE))
-  try {
-    for (let attempt = 1; ; attempt++) {
-      if (attempt > 1) await sleep(QUIET_MS / 2, job.signal)
-      const database = await untilFree(file, job.signal, () =>
-        openDatabase(file, { mode: 'write', busyTimeoutMs: BUSY_MS }),
-      )
+  for (let attempt = 1; ; attempt++) {
+    if (attempt > 1) await sleep(QUIET_MS / 2, job.signal)
+    const database = await untilFree(file, job.signal, () =>
+      openDatabase(file, { mode: 'write', busyTimeoutMs: BUSY_MS }),
+    )
+    try {
+      await untilFree(file, job.signal, async () => database.exec('BEGIN IMMEDIATE'))
+      const began = performance.now()
       try {
-        await untilFree(file, job.signal, async () => database.exec('BEGIN IMMEDIATE'))
-        const began = performance.now()
-        try {
-          // An index that is being saved right now: let the server come to the end of it.
-          if (attempt < QUIET_ATTEMPTS && (await isSaving(job))) continue
-          const copy = await copyAll(job, copier)
-          return copy === null ? null : { ...copy, lockedMs: Math.round(performance.now() - began) }
-        } finally {
-          database.exec('ROLLBACK')
-        }
+        // An index that is being saved right now: let the server come to the end of it.
+        if (attempt < QUIET_ATTEMPTS && (await isSaving(job))) continue
+        const copy = await copyAll(job)
+        if (typeof copy === 'string') return copy
+        return { ...copy, lockedMs: Math.round(performance.now() - began) }
       } finally {
-        database.close()
+        database.exec('ROLLBACK')
       }
+    } finally {
+      database.close()
     }
-  } finally {
-    await copier.stop()
   }
 }
 
@@ -105,13 +103,12 @@ async function isSaving({ directory }: LockedCopyJob): Promise<boolean> {
 
 async function copyAll(
   job: LockedCopyJob,
-  copier: DatabaseCopier,
-): Promise<Pick<LockedCopy, 'scan' | 'staged'> | null> {
+): Promise<Pick<LockedCopy, 'scan' | 'staged'> | 'stalled' | 'unlocked'> {
   const stall = AbortSignal.timeout(job.maxStallMs)
   const signal = anySignal(job.signal, stall)
   const database = path.join(job.staging, DATABASE_FILE)
   // Awaited below; until then a failure must not count as unhandled.
-  const copied = copier.finish()
+  const copied = job.copier.finish()
   copied.catch(() => {})
   try {
     const copies = new Map<string, ScannedFile>()
@@ -120,18 +117,20 @@ async function copyAll(
       await copyChanged(job, scan, copies, signal)
       const again = await scanDirectory(job.directory)
       if (isSameScan(scan, again)) break
-      if (round === MAX_SCANS) return null
+      if (round === MAX_SCANS) return 'stalled'
       scan = again
     }
-    if ((await Promise.race([copied, waitFor(stall), waitFor(job.signal)])) === 'stopped') {
+    const isStill = await Promise.race([copied, waitFor(stall), waitFor(job.signal)])
+    if (isStill === 'stopped') {
       throwIfAborted(job.signal)
-      return null
+      return 'stalled'
     }
+    if (!isStill) return 'unlocked'
     const staged = new Map([...copies.keys()].map((name) => [name, path.join(job.staging, name)]))
     return { scan, staged: staged.set(DATABASE_FILE, database) }
   } catch (error) {
     throwIfAborted(job.signal)
-    if (stall.aborted) return null
+    if (stall.aborted) return 'stalled'
     throw error
   }
 }

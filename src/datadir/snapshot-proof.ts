@@ -1,6 +1,6 @@
 import { displayName, type CollectionDefinition } from '../core/records.js'
 import { throwIfAborted } from '../core/errors.js'
-import { checkTables, checkWhole } from './check-tables.js'
+import { checkTables } from './check-tables.js'
 import { openDataDirectory, type DataDirectory } from './data-directory.js'
 import { inspectCollection } from './inspect-collection.js'
 import type { MigrationFingerprint } from './migrations.js'
@@ -34,16 +34,13 @@ export async function proveDirectory(job: {
   readonly directory: string
   /** For a copy of a database that must be rolled back first. */
   readonly tempDir: string
-  /** Somebody wrote while it was copied: then everything is looked at, which takes several times as long. */
-  readonly live: boolean
   readonly signal?: AbortSignal | undefined
 }): Promise<SnapshotProof> {
   const { directory, tempDir, signal } = job
   const opened = await openDataDirectory(directory, { tempDir })
   try {
     const { database, fingerprint } = opened
-    const found = job.live ? checkWhole(database) : await checkTables(database, signal)
-    const problems = found.map((line) => `chroma.sqlite3: ${line}`)
+    const problems = (await checkTables(database, signal)).map((line) => `chroma.sqlite3: ${line}`)
     const tenants = database.all('SELECT id FROM tenants ORDER BY id').map((row) => String(row['id']))
     const collections: ProvenCollection[] = []
     for (const definition of opened.collections()) {

@@ -7,9 +7,10 @@ import type { Progress } from '../core/progress.js'
 import { requireDatabase } from './data-directory.js'
 import { openDatabase } from './sqlite.js'
 import { copySparse } from './copy-file.js'
+import { DatabaseCopier } from './database-copier.js'
 import { findHolder, type Holder } from './holder.js'
 import { copyUnderLock } from './snapshot-lock.js'
-import { SnapshotStallError } from './snapshot-errors.js'
+import { SnapshotStallError, SnapshotUnsupportedError } from './snapshot-errors.js'
 import {
   DATABASE_FILE,
   JOURNAL_FILE,
@@ -103,11 +104,10 @@ async function takeOffline(job: SnapshotJob, taken: TakenFiles, holder: Holder):
 async function takeLive(job: SnapshotJob, taken: TakenFiles, holder: Holder): Promise<Snapshot> {
   for (let attempt = 1; ; attempt++) {
     throwIfAborted(job.signal)
-    await taken.update(await scanDirectory(job.directory))
     const staging = path.join(job.staging, `locked-${attempt}`)
     await mkdir(staging, { recursive: true })
-    const locked = await copyUnderLock({ ...job, staging, isTaken: (file) => taken.has(file) })
-    if (locked !== null) {
+    const locked = await takeLocked(job, taken, staging)
+    if (typeof locked !== 'string') {
       const { scan, staged, lockedMs } = locked
       for (const file of scan.files) {
         const source = staged.get(file.path)
@@ -117,13 +117,37 @@ async function takeLive(job: SnapshotJob, taken: TakenFiles, holder: Holder): Pr
       return describe(taken, scan, { consistency: 'locked', holder, lockedMs })
     }
     await rm(staging, { recursive: true, force: true })
-    if (attempt === ATTEMPTS)
-      throw new SnapshotStallError(
-        `${job.directory} changes faster than it can be copied within ${job.maxStallMs} ms`,
-        { hint: 'try when less is written, or let writers wait longer with --max-stall 30s' },
-      )
+    if (attempt === ATTEMPTS) throw failed(job, locked)
     await sleep(PAUSE_MS * attempt, job.signal)
   }
+}
+
+/** The database is copied ahead while the indexes are taken. */
+async function takeLocked(job: SnapshotJob, taken: TakenFiles, staging: string) {
+  const [source, target] = [job.directory, staging].map((folder) => path.join(folder, DATABASE_FILE))
+  const starting = DatabaseCopier.start(source ?? '', target ?? '')
+  // Awaited below, whatever happens meanwhile.
+  starting.catch(() => {})
+  try {
+    await taken.update(await scanDirectory(job.directory))
+    const copier = await starting
+    return await copyUnderLock({ ...job, staging, copier, isTaken: (file) => taken.has(file) })
+  } finally {
+    const [started] = await Promise.allSettled([starting])
+    if (started.status === 'fulfilled') await started.value.stop()
+  }
+}
+
+function failed({ directory, maxStallMs }: SnapshotJob, why: 'stalled' | 'unlocked'): Error {
+  if (why === 'stalled')
+    return new SnapshotStallError(
+      `${directory} changes faster than it can be copied within ${maxStallMs} ms`,
+      { hint: 'try when less is written, or let writers wait longer with --max-stall 30s' },
+    )
+  return new SnapshotUnsupportedError(
+    `${path.join(directory, DATABASE_FILE)} was written to while it was locked: locks do not hold here`,
+    { hint: 'back up the records of the server instead, with --url, or stop it first' },
+  )
 }
 
 /** A copy of the database in which the transaction of a killed process has been rolled back. */
