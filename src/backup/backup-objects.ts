@@ -2,9 +2,9 @@ import { readCatalogue } from './catalogue-reader.js'
 import { readContents } from './contents.js'
 import { ObjectDamagedError } from './errors.js'
 import { readFileTable } from './file-table.js'
-import type { BackupHead } from './manifest.js'
+import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
-import type { ObjectReference } from './object-reference.js'
+import { objectKey, type ObjectReference } from './object-reference.js'
 import type { Repository } from './repository.js'
 
 export interface BackupObjectsOptions {
@@ -13,6 +13,8 @@ export interface BackupObjectsOptions {
    * nobody needs must know of everything that somebody needs.
    */
   readonly onDamage?: ((damage: ObjectDamagedError) => void) | undefined
+  /** Catalogues of which the objects are known already, and are left out; those that are read are added. */
+  readonly skip?: Set<string> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -23,7 +25,7 @@ export interface BackupObjectsOptions {
 export async function* objectsOf(
   repository: Repository,
   head: BackupHead,
-  { onDamage, signal }: BackupObjectsOptions = {},
+  { onDamage, skip, signal }: BackupObjectsOptions = {},
 ): AsyncGenerator<ObjectReference> {
   const unlessDamaged = async <T>(reading: Promise<T>): Promise<T | null> => {
     try {
@@ -46,7 +48,20 @@ export async function* objectsOf(
   }
   for (const entry of contents.collections) {
     if (entry.status === 'failed') continue
+    const place = placeOf(contents, entry)
+    if (skip?.has(place) === true) continue
     const catalogue = await unlessDamaged(readCatalogue(reader, contents, entry, signal))
     yield* catalogue?.objects ?? []
+    if (catalogue !== null) skip?.add(place)
   }
+}
+
+/** Where a catalogue is stored: backups in which nothing has changed share it. */
+function placeOf({ objects }: BackupContents, { catalogue }: CollectionEntry): string {
+  return catalogue
+    .map(([index, offset, length]) => {
+      const reference = objects[index]
+      return reference === undefined ? '' : `${objectKey(reference)}:${offset}:${length}`
+    })
+    .join(' ')
 }

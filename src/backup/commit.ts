@@ -2,7 +2,8 @@ import pLimit from 'p-limit'
 
 import { OpsError } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
-import { ManifestDamagedError } from './errors.js'
+import { BackupError, ManifestDamagedError } from './errors.js'
+import { refuseFenced } from './live-sessions.js'
 import { encodeHead, manifestKey, type BackupHead } from './manifest.js'
 import { objectPrefix } from './object-reference.js'
 import type { Repository } from './repository.js'
@@ -10,7 +11,10 @@ import type { Repository } from './repository.js'
 const REMOVAL_MS = 5_000
 const CONCURRENT_REMOVALS = 8
 
-/** Writes the manifest, by which the backup begins to exist, and reads it back. */
+/**
+ * Writes the manifest, by which the backup begins to exist, and reads it back. A backup whose run was given up, and
+ * whose objects may have been deleted, is taken back: rejects with a BackupError.
+ */
 export async function commitBackup(
   repository: Repository,
   head: BackupHead,
@@ -18,6 +22,7 @@ export async function commitBackup(
 ): Promise<void> {
   const key = manifestKey(head.id)
   const bytes = encodeHead(repository, head)
+  await refuseFenced(repository, head.id, signal)
   await repository.store.putNew(key, bytes, signal)
   const isStored = async () => bytes.equals((await repository.store.get(key, { signal })).bytes)
   // Once more, for the network and the disk err too.
@@ -25,6 +30,13 @@ export async function commitBackup(
     throw new ManifestDamagedError(head.id, `${key} is not what was written to it`, {
       hint: 'run "chroma-ops repo check" and do not trust this store',
     })
+  }
+  try {
+    // Who gives a run up fences it first and lists the manifests afterwards: one of the two sees the other.
+    await refuseFenced(repository, head.id, signal)
+  } catch (error) {
+    if (error instanceof BackupError) await repository.store.delete(key, AbortSignal.timeout(REMOVAL_MS))
+    throw error
   }
 }
 

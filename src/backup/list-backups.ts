@@ -40,6 +40,19 @@ export async function listBackups(
   return entries.sort((a, b) => compareTimes(b, a))
 }
 
+/** The ids of all backups; no manifest is read. */
+export async function listBackupIds(
+  { store }: Repository,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>()
+  for await (const { key } of store.list('backups/', signal)) {
+    const id = /^backups\/(.+)\.json$/.exec(key)?.[1] ?? ''
+    if (parseBackupId(id) !== null) ids.add(id)
+  }
+  return ids
+}
+
 /** The entries whose manifest can be used. */
 export function readableHeads(entries: readonly BackupEntry[]): readonly BackupHead[] {
   return entries.flatMap(({ head }) => head ?? [])

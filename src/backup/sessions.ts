@@ -1,6 +1,8 @@
 import type { Progress } from '../core/progress.js'
 import { asError, OpsError } from '../core/errors.js'
 import { encodeDocument } from './documents.js'
+import { BackupError } from './errors.js'
+import { mayRelyOn } from './live-sessions.js'
 import type { Repository } from './repository.js'
 
 const HEARTBEAT_MS = 30_000
@@ -38,10 +40,19 @@ export class Session {
     this.#timer.unref()
   }
 
+  /** Rejects with a {@link BackupError} when a pinned backup is not there any more: it was removed just now. */
   static async begin(job: SessionJob): Promise<Session> {
     const began = job.now()
     await job.repository.store.putNew(keyOf(job), encode(job, began), job.signal)
-    return new Session(job, began)
+    const session = new Session(job, began)
+    try {
+      // Only now: who removes backups looks at sessions afterwards, so that one of the two sees the other.
+      for (const pin of job.pins) await refuseRemoved(job, pin)
+      return session
+    } catch (error) {
+      await session.end()
+      throw error
+    }
   }
 
   /** Removes the record, also after the job's signal has fired. */
@@ -70,6 +81,13 @@ export class Session {
     const message = `${keyOf(this.#job)} ${what}: ${asError(error).message}`
     this.#job.progress.warn({ code: 'SESSION_RECORD', message })
   }
+}
+
+async function refuseRemoved({ repository, signal }: SessionJob, pin: string): Promise<void> {
+  if (await mayRelyOn(repository, pin, signal)) return
+  throw new BackupError(`${pin}, on which this backup was to rely, has just been removed`, {
+    hint: 'run the backup again',
+  })
 }
 
 function keyOf({ backup }: SessionJob): string {

@@ -17,6 +17,8 @@ async function begin() {
   const progress = recordedProgress()
   const backup = '20261120T020000Z-docs-7f3k'
   const pins = ['20261119T020000Z-docs-abcd']
+  // Only that it is there counts.
+  for (const pin of pins) await store.put(`backups/${pin}.json`, Buffer.from('a manifest'))
   const session = await Session.begin({
     repository,
     backup,

@@ -1,4 +1,4 @@
-import type { BlobStore } from '../../storage/blob-store.js'
+import { BlobNotFoundError, type BlobStore } from '../../storage/blob-store.js'
 import type { Leftover, LeftoverPlace } from './leftover.js'
 
 const PREFIX = 'sessions/'
@@ -26,7 +26,32 @@ export function deadSessions(store: BlobStore, silentMs: number): LeftoverPlace 
     async remove({ name }, signal) {
       // It may have woken up since.
       const { modified } = await store.stat(name, signal)
-      if (await isSilent(modified, signal)) await store.delete(name, signal)
+      if (!(await isSilent(modified, signal))) return
+      await fence(store, name, signal)
+      await store.delete(name, signal)
     },
+  }
+}
+
+/**
+ * The run may only be asleep: it must not commit any more, for prune does not know of it from here on. See "How a
+ * backup is written" in docs/format.md.
+ */
+async function fence(store: BlobStore, session: string, signal: AbortSignal | undefined): Promise<void> {
+  const name = session.slice(PREFIX.length)
+  const isCommitted = () => isThere(store, `backups/${name}`, signal)
+  if (await isCommitted()) return
+  await store.put(`locks/${name}`, Buffer.from('{"format":1}\n'), signal)
+  // Committed in the last moment: then it is a backup like any other.
+  if (await isCommitted()) await store.delete(`locks/${name}`, signal)
+}
+
+async function isThere(store: BlobStore, key: string, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await store.stat(key, signal)
+    return true
+  } catch (error) {
+    if (error instanceof BlobNotFoundError) return false
+    throw error
   }
 }

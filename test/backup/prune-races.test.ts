@@ -1,0 +1,115 @@
+import { expect, test } from '@jest/globals'
+
+import { createBackup } from '../../src/backup/create-backup.js'
+import { applyPrune } from '../../src/backup/prune-repository.js'
+import { openRepository, type Repository } from '../../src/backup/repository.js'
+import { listRemoved, undeleteBackup } from '../../src/backup/undelete-backup.js'
+import { OpsError } from '../../src/core/errors.js'
+import {
+  collectionOf,
+  FIRST_NIGHT,
+  jobOf,
+  newRepository,
+  numberedBatch,
+  sourceOf,
+} from '../helpers/backups.js'
+import { DatedStore } from '../helpers/dated-store.js'
+import { DAY_MS, pruneJob, wholeBackups } from '../helpers/prunes.js'
+import { SharedStore, Shuffler } from '../helpers/shuffled-store.js'
+
+const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 80)
+
+async function backUp(repository: Repository, now: () => Date, night: number) {
+  const steady = collectionOf('steady', [numberedBatch(40, 3, 's')])
+  const changing = collectionOf('changing', [numberedBatch(20, 3, `night${night}-`)])
+  return createBackup(jobOf(repository, sourceOf(steady, changing), { now }))
+}
+
+/** Two backups, a third in the trash, and what is left of a fourth. */
+async function usedStore(): Promise<DatedStore> {
+  const store = new DatedStore(FIRST_NIGHT)
+  const repository = await newRepository(store)
+  const now = () => store.time
+  for (let night = 0; night < 3; night++) {
+    await backUp(repository, now, night)
+    store.pass(DAY_MS)
+  }
+  await applyPrune(pruneJob(repository, now, { last: 2 }))
+  const [key = ''] = await store.keys('objects/')
+  const orphan = key.replace(/objects\/[^/]+/, 'objects/20261119T020000Z-docs-7f3k')
+  await store.put(orphan, (await store.get(key)).bytes)
+  return store
+}
+
+const used = await usedStore()
+
+async function copyOf(original: DatedStore) {
+  const store = new DatedStore(original.time)
+  for (const key of await original.keys()) await store.put(key, (await original.get(key)).bytes)
+  return { store, repository: await openRepository({ store }), now: () => store.time }
+}
+
+/** What became of some work: an expected failure is as good as a success. */
+async function outcomeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+    return 'done'
+  } catch (error) {
+    if (error instanceof OpsError) return error.code
+    throw error
+  }
+}
+
+/**
+ * No grace at all, and where `sessionExpiryMs` is below zero every run is given up at once: only the order of reads
+ * and writes protects what is needed.
+ */
+async function interleave(seed: number, sessionExpiryMs: number) {
+  const { store, repository, now } = await copyOf(used)
+  const shuffler = new Shuffler(randomNumbers(seed))
+  const as = (user: string) => openRepository({ store: new SharedStore(store, shuffler, user) })
+  const unlimited = { graceMs: 0, purgeNow: true, sessionExpiryMs }
+  const prune = async (user: string) =>
+    applyPrune(pruneJob(await as(user), now, { last: 1 }, { ...unlimited, singleWriter: seed % 5 === 0 }))
+  const [removed] = await listRemoved(repository)
+  const outcomes = await Promise.all([
+    outcomeOf(as('first').then((own) => backUp(own, now, 10))),
+    outcomeOf(as('second').then((own) => backUp(own, now, 11))),
+    outcomeOf(prune('pruner')),
+    outcomeOf(prune('other pruner')),
+    outcomeOf(
+      as('operator').then((own) => undeleteBackup({ ...pruneJob(own, now), backup: removed?.id ?? '' })),
+    ),
+  ])
+  const whole = await wholeBackups(repository)
+  expect(whole.length).toBeGreaterThan(0)
+  await applyPrune(pruneJob(repository, now, { last: 1 }, unlimited))
+  expect((await wholeBackups(repository)).length).toBeGreaterThan(0)
+  return outcomes
+}
+
+test('in random orders of two backups, two prunes and an undelete nothing that is needed is deleted', async () => {
+  const seen = new Set<string>()
+  for (let seed = 0; seed < ORDERS; seed++) {
+    const [first, second, ...others] = await interleave(seed, seed % 2 === 0 ? DAY_MS : -1)
+    seen.add(`backup ${first}`).add(`backup ${second}`)
+    others.forEach((outcome, index) => seen.add(`${index < 2 ? 'prune' : 'undelete'} ${outcome}`))
+  }
+  // All of it has happened: success, being given up or losing the parent, being locked out.
+  const all = [
+    'backup done',
+    'backup BACKUP_FAILED',
+    'prune done',
+    'prune MAINTENANCE_LOCKED',
+    'undelete done',
+  ]
+  expect([...seen]).toEqual(expect.arrayContaining(all))
+}, 600_000)
+
+function randomNumbers(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
