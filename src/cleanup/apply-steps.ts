@@ -17,7 +17,7 @@ import { DIRECTORIES_STEP, failureOf, removeDirectories } from './remove-directo
 import { attachKept, removeRows } from './remove-rows.js'
 import type { CleanupFailure, CleanupResult, CleanupStep, RemovedThing } from './report.js'
 import { LOG_RULE, ROW_RULES, type RowRule } from './row-rules.js'
-import { makeRunFolder, writeRunRecord, type RunRecord } from './run-record.js'
+import { beginRun, writeRunRecord, type RunRecord } from './run-record.js'
 import { requireSpace } from './space.js'
 import { removeStaleSuperJournals } from './super-journals.js'
 import { DATABASE_FILE, savedSegments, type CleanupFacts } from './survey.js'
@@ -38,7 +38,6 @@ export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
   // A vacuum removes nothing, and a full disk may have no room for a record.
   const quarantine = steps.length === 0 ? null : job.quarantine
   const run = runId(now())
-  const folder = quarantine === null ? null : await makeRunFolder(directory, quarantine, run)
   const record: RunRecord = {
     format: 1,
     run,
@@ -47,7 +46,7 @@ export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
     state: 'open',
     removed: [],
   }
-  if (folder !== null) await writeRunRecord(folder, record)
+  const folder = quarantine === null ? null : await beginRun(directory, quarantine, record)
   const tally: Tally = { removed: [], errors: [], freedBytes: 0, quarantinedBytes: 0 }
   const database = await openChecked(job)
   try {

@@ -2,15 +2,19 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { GuardError, isErrno } from '../core/errors.js'
-import { pendingSwap } from '../datadir/directory-swap.js'
-import { SwapUndecidedError } from '../datadir/swap-journal.js'
 import { realDirectory } from '../datadir/file-system.js'
 import { withDirectoryLock } from '../datadir/directory-lock.js'
 import { requireNoHolder } from '../datadir/holder.js'
 import { applySteps, type Outcome } from './apply-steps.js'
-import { VacuumUnfinishedError } from './errors.js'
-import { finishOverwriting, isHalfOverwritten } from './overwrite-database.js'
+import { finishOverwriting } from './overwrite-database.js'
 import { planCleanup } from './plan.js'
+import {
+  requireDatabase,
+  requireNoSwap,
+  requireWhole,
+  rollBackUnfinished,
+  withRollBackHint,
+} from './ready.js'
 import type { CleanupPlan, CleanupResult, CleanupTarget } from './report.js'
 import { DATABASE_FILE, surveyDirectory, type CleanupFacts } from './survey.js'
 
@@ -43,7 +47,11 @@ export interface ApplyJob extends CleanupJob {
 export async function planOf(job: CleanupJob): Promise<CleanupPlan> {
   const directory = await realDirectory(job.directory)
   await requireWhole(directory)
-  return planCleanup(await planJob(job, directory), await surveyDirectory({ ...job, directory }))
+  try {
+    return planCleanup(await planJob(job, directory), await surveyDirectory({ ...job, directory }))
+  } catch (error) {
+    throw withRollBackHint(directory, error)
+  }
 }
 
 /**
@@ -55,9 +63,11 @@ export async function applyCleanup(given: ApplyJob): Promise<CleanupResult> {
   const started = performance.now()
   const directory = await realDirectory(given.directory)
   const job = { ...given, directory }
+  await requireDatabase(directory)
   return withDirectoryLock(directory, { purpose: 'cleanup', signal: job.signal }, async (lock) => {
     await requireNoSwap(directory)
     await finishOverwriting(path.join(directory, DATABASE_FILE))
+    await rollBackUnfinished(directory, job)
     const facts = await surveyDirectory(job)
     const plan = planCleanup(await planJob(job, directory), facts)
     await requireAllowed(job, facts, plan)
@@ -66,6 +76,7 @@ export async function applyCleanup(given: ApplyJob): Promise<CleanupResult> {
     return {
       directory,
       ...outcome,
+      quarantine: outcome.run === null ? null : job.quarantine,
       notices: plan.notices,
       durationMs: Math.round(performance.now() - started),
     }
@@ -73,20 +84,6 @@ export async function applyCleanup(given: ApplyJob): Promise<CleanupResult> {
 }
 
 const NOTHING: Outcome = { run: null, removed: [], freedBytes: 0, quarantinedBytes: 0, errors: [] }
-
-async function requireWhole(directory: string): Promise<void> {
-  if (!(await isHalfOverwritten(path.join(directory, DATABASE_FILE)))) return
-  throw new VacuumUnfinishedError(`a run was killed while it wrote the database of ${directory}`, {
-    hint: 'run chroma-ops cleanup with --apply: it finishes that first, from the copy that the run made',
-  })
-}
-
-async function requireNoSwap(directory: string): Promise<void> {
-  if ((await pendingSwap(directory)) === null) return
-  throw new SwapUndecidedError(`a restore into ${directory} was interrupted`, {
-    hint: 'run the same restore again: it finishes or takes back what it began',
-  })
-}
 
 /** Whether moving between two folders is a rename. The quarantine may not be there yet. */
 async function isSameSpace(directory: string, quarantine: string): Promise<boolean> {

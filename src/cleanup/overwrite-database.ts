@@ -110,9 +110,20 @@ async function readNote(file: string): Promise<Unfinished | null> {
   }
   const text = first.toString('utf8')
   if (!text.startsWith(MAGIC)) return null
-  const note: unknown = JSON.parse(text.slice(MAGIC.length).replaceAll('\0', ''))
-  if (!isUnfinished(note)) throw new IntegrityError(`the note at the beginning of ${file} cannot be read`)
-  return note
+  const note = parsed(text.slice(MAGIC.length).replaceAll('\0', ''))
+  if (isUnfinished(note)) return note
+  throw new IntegrityError(`a run was killed while it wrote ${file}, and its note there cannot be read`, {
+    hint: `look for a file chroma-ops-vacuum-*.sqlite3 in the folder that was named with --via: it is the whole database`,
+  })
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
+  }
 }
 
 function isUnfinished(value: unknown): value is Unfinished {

@@ -19,6 +19,7 @@ export function planCleanup(job: PlanJob, facts: CleanupFacts): CleanupPlan {
   const drafts = [...orphanDrafts(facts), ...logDrafts(facts), ...fullTextDrafts(facts)]
   if (job.targets.includes('vacuum')) drafts.push(...vacuumDrafts(job, facts, drafts))
   const steps = withSpace(job, facts, drafts)
+  const done = steps.filter(({ fits }) => fits)
   return {
     directory: job.directory,
     targets: CLEANUP_TARGETS.filter((target) => job.targets.includes(target)),
@@ -28,8 +29,8 @@ export function planCleanup(job: PlanJob, facts: CleanupFacts): CleanupPlan {
     freeBytes: facts.fileSystem.freeBytes,
     databaseBytes: facts.pages.pages * facts.pages.pageSize,
     holder: holderText(facts.holder),
-    freesBytes: sum(steps.map(({ freesBytes }) => freesBytes)),
-    quarantineBytes: sum(steps.map(({ quarantineBytes }) => quarantineBytes)),
+    freesBytes: sum(done.map(({ freesBytes }) => freesBytes)),
+    quarantineBytes: sum(done.map(({ quarantineBytes }) => quarantineBytes)),
   }
 }
 

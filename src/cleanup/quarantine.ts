@@ -21,13 +21,15 @@ export interface QuarantinedRun {
   readonly removed: readonly RemovedThing[]
 }
 
-/** The newest last. Folders without a record are not ours and are left out. */
+/** The newest last. Folders without a record that can be read are not ours and are left out. */
 export async function listQuarantine(quarantine: string): Promise<readonly QuarantinedRun[]> {
   const runs: QuarantinedRun[] = []
   for (const name of [...(await namesIn(quarantine))].sort()) {
     const folder = path.join(quarantine, name)
     if (!(await lstat(folder)).isDirectory() || !(await namesIn(folder)).includes(RUN_RECORD)) continue
-    const { run, created, state, removed } = await readRunRecord(folder)
+    const record = await recordIn(folder)
+    if (record === null) continue
+    const { run, created, state, removed } = record
     if (run === name) runs.push({ run, created, state, removed, bytes: await allocatedIn(folder) })
   }
   return runs
@@ -63,11 +65,13 @@ export interface EmptiedQuarantine {
 /** Deletes what cleanups have put into quarantine; after that they cannot be undone. */
 export async function emptyQuarantine(job: EmptyJob): Promise<EmptiedQuarantine> {
   const started = performance.now()
-  const outcome = job.apply
-    ? await withDirectoryLock(job.directory, { purpose: 'quarantine', signal: job.signal }, () =>
-        removeRuns(job),
-      )
-    : { runs: await chosenRuns(job), freedBytes: 0, errors: [] }
+  // Nothing is made in a directory that has no quarantine.
+  const outcome =
+    job.apply && (await chosenRuns(job)).length > 0
+      ? await withDirectoryLock(job.directory, { purpose: 'quarantine', signal: job.signal }, () =>
+          removeRuns(job),
+        )
+      : { runs: await chosenRuns(job), freedBytes: 0, errors: [] }
   return { applied: job.apply, ...outcome, durationMs: Math.round(performance.now() - started) }
 }
 
@@ -105,11 +109,20 @@ async function allocatedIn(folder: string): Promise<number> {
   return bytes
 }
 
+async function recordIn(folder: string): Promise<RunRecord | null> {
+  try {
+    return await readRunRecord(folder)
+  } catch (error) {
+    if (error instanceof QuarantineRunError) return null
+    throw error
+  }
+}
+
 async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
-    throw error
+    throw explained(error, `read ${folder}`)
   }
 }

@@ -47,7 +47,7 @@ export interface CleanupPlan {
   readonly databaseBytes: number
   /** `nobody`, `process 7 (chroma run …)`, or why it is not known. */
   readonly holder: string
-  /** Sums over the steps. */
+  /** Sums over the steps for which there is space. */
   readonly freesBytes: number
   readonly quarantineBytes: number
 }
@@ -71,6 +71,8 @@ export interface CleanupResult {
   readonly directory: string
   /** For `cleanup undo`; null when nothing was put into quarantine. */
   readonly run: string | null
+  /** Where that is; null when there is no such run. */
+  readonly quarantine: string | null
   readonly removed: readonly RemovedThing[]
   /** Given back to the file system. */
   readonly freedBytes: number

@@ -1,8 +1,14 @@
-import { lstat, mkdir, readFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno } from '../core/errors.js'
-import { DirectoryAccessError, explained, makeOwnFolder, OWN_FOLDER } from '../datadir/own-folder.js'
+import {
+  DirectoryAccessError,
+  DiskFullError,
+  explained,
+  makeOwnFolder,
+  OWN_FOLDER,
+} from '../datadir/own-folder.js'
 import { giveToOwner } from '../datadir/swap-files.js'
 import { syncFolder } from '../datadir/sync-folder.js'
 import { writeDurably } from '../datadir/write-durably.js'
@@ -29,8 +35,24 @@ export function defaultQuarantine(directory: string): string {
   return path.join(directory, OWN_FOLDER, 'quarantine')
 }
 
+/** Makes the folder of a run with its first record, or nothing. Rejects with {@link DiskFullError} on a full disk. */
+export async function beginRun(directory: string, quarantine: string, record: RunRecord): Promise<string> {
+  try {
+    const folder = await makeRunFolder(directory, quarantine, record.run)
+    await writeRunRecord(folder, record)
+    return folder
+  } catch (error) {
+    await rm(path.join(quarantine, record.run), { recursive: true, force: true })
+    if (!(error instanceof DiskFullError)) throw error
+    throw new DiskFullError(error.message, {
+      cause: error,
+      hint: 'put the quarantine on another file system with --quarantine-dir, or remove for good with --no-quarantine',
+    })
+  }
+}
+
 /** Makes the folder of a run, with the owner of the data directory. */
-export async function makeRunFolder(directory: string, quarantine: string, run: string): Promise<string> {
+async function makeRunFolder(directory: string, quarantine: string, run: string): Promise<string> {
   if (quarantine === defaultQuarantine(directory)) await makeOwnFolder(directory)
   await makeFolder(quarantine, directory)
   const folder = path.join(quarantine, run)
@@ -51,7 +73,8 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
     const parsed: unknown = JSON.parse(await readFile(path.join(folder, RUN_RECORD), 'utf8'))
     if (isRunRecord(parsed)) return parsed
   } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'ENOTDIR') && !(error instanceof SyntaxError)) throw error
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR') && !(error instanceof SyntaxError))
+      throw explained(error, `read ${folder}`)
   }
   throw new QuarantineRunError(`${folder} has no readable ${RUN_RECORD}`, {
     hint: 'see chroma-ops cleanup quarantine list',

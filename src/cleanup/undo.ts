@@ -14,6 +14,7 @@ import type { CleanupFailure } from './report.js'
 import { restoreRows } from './restore-rows.js'
 import { INDEXES_FOLDER, readRunRecord, ROWS_FILE, writeRunRecord } from './run-record.js'
 import { newestRun } from './quarantine.js'
+import { requireDatabase, requireNoSwap, requireWhole } from './ready.js'
 import { removeStaleSuperJournals } from './super-journals.js'
 import { DATABASE_FILE } from './survey.js'
 
@@ -46,9 +47,12 @@ export async function undoCleanup(given: UndoJob): Promise<UndoResult> {
   const started = performance.now()
   const directory = await realDirectory(given.directory)
   const { quarantine, signal } = given
+  await requireDatabase(directory)
   const run = given.run ?? (await newestRun(quarantine))
   const folder = path.join(quarantine, path.basename(run))
   return withDirectoryLock(directory, { purpose: 'cleanup undo', signal }, async () => {
+    await requireNoSwap(directory)
+    await requireWhole(directory)
     const record = await readRunRecord(folder)
     if (!(await exists(path.join(folder, INDEXES_FOLDER))))
       throw new QuarantineRunError(`${run} was not left by a cleanup`, {

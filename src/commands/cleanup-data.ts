@@ -3,14 +3,15 @@ import path from 'node:path'
 import { Argument, Command } from 'commander'
 
 import type { ApplyJob } from '../cleanup/apply.js'
-import type { CleanupTarget } from '../cleanup/report.js'
-import { UsageError } from '../core/errors.js'
+import type { CleanupResult, CleanupTarget } from '../cleanup/report.js'
+import { OpsError, UsageError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import { withAudit } from './audit.js'
 import { namedDirectory, quarantineOf, sqliteTempDir } from './cleanup-target.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { UnknownWordError } from './errors.js'
+import { shellWord } from '../output/format.js'
 import { requireBackupOf } from './require-backup.js'
 
 interface Flags {
@@ -75,9 +76,45 @@ async function cleanup(
   context.changes('cleanup')
   const { directory, quarantine } = job
   const audited = { repository: null, command: 'cleanup', details: { directory, targets, quarantine } }
-  const result = await withAudit(context, audited, () => applyCleanup(job), auditResult)
+  const result = await withAudit(context, audited, () => applyCleanup(job), auditResult).catch(
+    async (error: unknown) => {
+      throw await withWayOut(error, targets, directory)
+    },
+  )
   if (result.errors.length > 0) context.finish(ExitCode.findings)
-  context.output.result({ applied: true, ...result }, describeCleanup)
+  context.output.result({ applied: true, ...result }, (done, style) =>
+    describeCleanup(done, style, undoCommand(result, flags)),
+  )
+}
+
+/** What may be done while a server runs. */
+const WHILE_IT_RUNS: readonly CleanupTarget[] = ['orphans', 'wal']
+
+/** A refusal because of a server, with what can be done in the meantime. */
+async function withWayOut(
+  error: unknown,
+  targets: readonly CleanupTarget[],
+  directory: string,
+): Promise<unknown> {
+  const safe = WHILE_IT_RUNS.filter((target) => targets.includes(target))
+  if (!(error instanceof OpsError) || error.hint === undefined || safe.length === 0) return error
+  const { DirectoryHeldError, HolderUnknownError } = await import('../datadir/holder.js')
+  const words = `chroma-ops cleanup ${safe.join(' ')} --path ${shellWord(directory)} --apply`
+  const options = { cause: error, hint: `${error.hint}; this may be done while it runs: ${words}` }
+  if (error instanceof DirectoryHeldError) return new DirectoryHeldError(error.message, options)
+  return error instanceof HolderUnknownError ? new HolderUnknownError(error.message, options) : error
+}
+
+/** What takes a cleanup back, as it can be typed; null when there is nothing to take back. */
+function undoCommand(
+  { run, directory, removed }: CleanupResult,
+  { quarantineDir, serverStopped }: Flags,
+): string | null {
+  if (run === null) return null
+  const words = ['chroma-ops', 'cleanup', 'undo', run, '--path', shellWord(directory)]
+  if (quarantineDir !== undefined) words.push('--quarantine-dir', shellWord(quarantineDir))
+  if (serverStopped === true && removed.some(({ target }) => target === 'fts')) words.push('--server-stopped')
+  return words.join(' ')
 }
 
 async function jobOf(

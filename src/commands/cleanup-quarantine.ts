@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { durationOf } from '../config/values.js'
 import { ExitCode } from '../core/exit-code.js'
 import { withAudit } from './audit.js'
-import { namedDirectory, quarantineOf } from './cleanup-target.js'
+import { existingDirectory, quarantineOf } from './cleanup-target.js'
 import { act, group } from './command.js'
 import type { Launcher } from './context.js'
 import { parsed } from './parse.js'
@@ -20,7 +20,7 @@ export function cleanupQuarantineCommand(launcher: Launcher): Command {
 function listCommand(launcher: Launcher): Command {
   const command = new Command('list').description('list the cleanups that can be undone').option(...WHERE)
   return act(command, launcher, async (context) => {
-    const directory = namedDirectory(context)
+    const directory = await existingDirectory(context)
     const quarantine = await quarantineOf(
       context,
       directory,
@@ -51,7 +51,7 @@ function emptyCommand(launcher: Launcher): Command {
     .option('--apply', 'delete; there is no way back')
   return act(command, launcher, async (context) => {
     const { olderThan, apply = false, quarantineDir } = command.opts<EmptyFlags>()
-    const directory = namedDirectory(context)
+    const directory = await existingDirectory(context)
     const quarantine = await quarantineOf(context, directory, quarantineDir)
     if (apply) context.changes('cleanup quarantine empty')
     const [{ emptyQuarantine }, { describeEmptied }] = await Promise.all([

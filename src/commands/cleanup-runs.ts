@@ -69,7 +69,11 @@ async function placesOf(
   if (settings.value(catalogue.repo) !== null) places.push(...(await repositoryPlaces(context, olderThan)))
   const directory = targetDirectory(context)
   if (directory !== null) {
-    const { OWN_FOLDER } = await import('../datadir/own-folder.js')
+    const [{ OWN_FOLDER }, { realDirectory }] = await Promise.all([
+      import('../datadir/own-folder.js'),
+      import('../datadir/file-system.js'),
+    ])
+    await realDirectory(directory)
     places.push(
       files.deadFiles({
         ...common,

@@ -13,6 +13,14 @@ export function namedDirectory(context: CommandContext): string {
   })
 }
 
+/** The same, made sure to be a directory; rejects with NotADataDirectoryError (10). */
+export async function existingDirectory(context: CommandContext): Promise<string> {
+  const directory = namedDirectory(context)
+  const { realDirectory } = await import('../datadir/file-system.js')
+  await realDirectory(directory)
+  return directory
+}
+
 /** `--quarantine-dir`, else the folder in the data directory. */
 export async function quarantineOf(
   { host }: CommandContext,

@@ -24,8 +24,9 @@ export function describeCleanupPlan(plan: CleanupPlan, style: Style): string {
   ].join('\n')
 }
 
-export function describeCleanup(result: CleanupResult, style: Style): string {
-  const { directory, run, removed, freedBytes, quarantinedBytes, errors, notices, durationMs } = result
+/** With the command that takes it back. */
+export function describeCleanup(result: CleanupResult, style: Style, undo: string | null): string {
+  const { directory, removed, freedBytes, quarantinedBytes, errors, notices, durationMs } = result
   const done = removed.filter(({ count }) => count > 0)
   const rows = done.map(({ target, id, count, bytes: size }) => [
     target,
@@ -39,7 +40,7 @@ export function describeCleanup(result: CleanupResult, style: Style): string {
     ...errors.map(({ step, message }) => `${style.bad('failed')}: ${step}: ${message}`),
     ...noticeLines(notices, style),
     `${bytes(freedBytes)} given back, ${bytes(quarantinedBytes)} in quarantine (${duration(durationMs)})`,
-    ...(run === null ? [] : [`to take it back: chroma-ops cleanup undo ${run}`]),
+    ...(undo === null ? [] : [`to take it back: ${undo}`]),
     ...(errors.length === 0 ? [] : [`${plural(errors.length, 'step')} could not be done`]),
   ].join('\n')
 }

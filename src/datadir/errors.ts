@@ -29,11 +29,12 @@ export class DatabaseDamagedError extends OpsError {
   override readonly code = 'DATABASE_DAMAGED'
   override readonly exitCode = ExitCode.integrity
 
-  constructor(file: string, cause?: unknown) {
-    super(`${file} is damaged: ${messageOf(cause)}`, {
-      cause,
-      hint: 'leave the directory as it is and restore a backup, or read what is left from a copy',
-    })
+  constructor(
+    file: string,
+    cause?: unknown,
+    hint = 'leave the directory as it is and restore a backup, or read what is left from a copy',
+  ) {
+    super(`${file} is damaged: ${messageOf(cause)}`, { cause, hint })
   }
 }
 
@@ -44,10 +45,14 @@ export class DatabaseDamagedError extends OpsError {
 export class DatabaseJournalError extends OpsError {
   override readonly code = 'DATABASE_JOURNAL'
 
-  constructor(file: string, cause?: unknown) {
+  constructor(
+    file: string,
+    cause?: unknown,
+    hint = 'read a copy of the database together with its -journal file',
+  ) {
     super(`${file} was left in the middle of a transaction (its -journal file is still to be rolled back)`, {
       cause,
-      hint: 'read a copy of the database together with its -journal file',
+      hint,
     })
   }
 }

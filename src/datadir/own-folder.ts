@@ -1,8 +1,9 @@
-import { mkdir } from 'node:fs/promises'
+import { lstat, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 
 import { asError, isErrno, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
+import { giveToOwner } from './swap-files.js'
 
 /**
  * What chroma-ops keeps inside a data directory: locks, quarantine, staging. Chroma does not look at it. It is
@@ -21,13 +22,18 @@ export class DiskFullError extends OpsError {
   override readonly code = 'DISK_FULL'
 }
 
-/** Where chroma-ops keeps its files in a data directory, made where it is missing. */
+/** Where chroma-ops keeps its files in a data directory, made where it is missing, for the owner of the directory. */
 export async function makeOwnFolder(directory: string): Promise<string> {
   const folder = path.join(directory, OWN_FOLDER)
   try {
     await mkdir(folder, { mode: 0o700 })
+    await giveToOwner(folder, directory)
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw explained(error, `make ${folder}`)
+    if (!(await lstat(folder)).isDirectory())
+      throw new DirectoryAccessError(`${folder} is not a directory`, {
+        hint: 'symbolic links are not followed; move it away, then run this again',
+      })
   }
   return folder
 }

@@ -52,7 +52,7 @@ describe('cleanup', () => {
     const before = await stateOf(directory)
     const applied = await cleanup('orphans', '--path', directory, '--apply', STOPPED)
     expect(applied.exitCode).toBe(0)
-    const [, run = ''] = /to take it back: chroma-ops cleanup undo (\S+)/.exec(applied.stdout) ?? []
+    const [, run = ''] = /to take it back: chroma-ops cleanup undo (\S+) --path \//.exec(applied.stdout) ?? []
     const list = documentOf(await cleanup('quarantine', 'list', '--path', directory, '--json'))
     expect(list['runs']).toMatchObject([{ run, state: 'done' }])
     const undone = await cleanup('undo', run, '--path', directory, STOPPED)
@@ -99,6 +99,7 @@ describe('cleanup', () => {
     try {
       const { exitCode, stderr } = await cleanup('--path', directory, '--apply')
       expect([exitCode, stderr]).toEqual([11, expect.stringContaining('hint: stop the server first')])
+      expect(stderr).toContain(`chroma-ops cleanup orphans wal --path ${directory} --apply`)
       expect((await cleanup('orphans', 'wal', '--path', directory, '--apply')).exitCode).toBe(0)
     } finally {
       await server.halt()
@@ -112,6 +113,13 @@ describe('cleanup', () => {
       [[], 2, 'no data directory is named'],
       [['wal', '--via', '/tmp', '--path', directory], 2, '--via is for vacuum'],
       [['--path', path.join(directory, 'nowhere')], 10, ''],
+      [['quarantine', 'list', '--path', path.join(directory, 'nowhere')], 10, 'no such directory'],
+      [
+        ['quarantine', 'empty', '--path', path.join(directory, 'nowhere'), '--apply'],
+        10,
+        'no such directory',
+      ],
+      [['runs', '--path', path.join(directory, 'nowhere')], 10, 'no such directory'],
       [['--path', directory, '--apply', '--read-only', STOPPED], 15, 'cleanup is refused by --read-only'],
       [['--path', directory, '--apply', '--no-quarantine', STOPPED], 15, 'no repository is named'],
     ] as const

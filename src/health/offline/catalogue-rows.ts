@@ -38,8 +38,8 @@ export const rowEntries = {
     severity: 'warning',
     meaning: 'Collections of a database that is gone.',
     consequence: 'Nobody can reach them by name.',
-    advice: 'rescue them if they matter, else have them removed',
-    command: CLEAN_ORPHANS,
+    advice: 'keep them in a physical backup if they matter; no command removes them',
+    command: 'chroma-ops backup --path {path} --repo REPOSITORY --type physical',
   },
   ORPHAN_DATABASES: {
     severity: 'info',
