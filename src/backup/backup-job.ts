@@ -1,6 +1,7 @@
 import type { Progress } from '../core/progress.js'
 import type { RecordSource } from '../core/records.js'
 import type { BackupHead, BackupTarget, CollectionEntry } from './manifest.js'
+import type { LayerRule } from './layer-rule.js'
 import type { Repository } from './repository.js'
 
 /** What to back up, where to, and on whose behalf. */
@@ -13,6 +14,13 @@ export interface BackupJob {
   readonly scope: { readonly tenants: readonly string[]; readonly databases: readonly string[] | null }
   readonly series: string
   readonly tags: Readonly<Record<string, string>>
+  /**
+   * `auto`, if absent: incremental where the series has a backup to build on. `incremental`: only then. `full`:
+   * everything is stored anew. `collection`: a selection, which {@link collections} must name.
+   */
+  readonly type?: 'auto' | 'full' | 'incremental' | 'collection' | undefined
+  /** When collections get layers and when a new base; rarely to be changed. */
+  readonly layers?: Partial<LayerRule> | undefined
   /** Patterns `[[tenant/]database/]name`; empty or absent: every collection. */
   readonly collections?: readonly string[] | undefined
   readonly exclude?: readonly string[] | undefined
@@ -42,6 +50,9 @@ export interface BackupSummary {
 /** What a backup would do; nothing has been written. */
 export interface BackupPlan {
   readonly series: string
+  readonly type: 'full' | 'incremental' | 'collection'
+  /** The backup that it would build on, null for none. */
+  readonly parent: string | null
   readonly collections: readonly PlannedBackupCollection[]
   readonly records: number
   /** An estimate of the records' bytes before compression. */

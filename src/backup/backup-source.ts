@@ -15,11 +15,12 @@ import type { Catalogue } from './catalogue.js'
 import { readCatalogue } from './catalogue-reader.js'
 import { entriesByName, readContents } from './contents.js'
 import type { ErasedIds, Erasures } from './erasures.js'
-import { idsOfRowGroup } from './index-page.js'
 import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
 import type { Repository } from './repository.js'
-import { readRowGroups } from './row-group-reader.js'
+import { readIndex } from './read-index.js'
+import { readRecords } from './read-records.js'
+import type { RowGroupReadJob } from './row-group-reader.js'
 
 /**
  * The records of a backup. Everything that is read is verified; reading rejects with an ObjectDamagedError
@@ -130,12 +131,10 @@ class BackupCollectionReader implements CollectionReader {
 
   /** How many records of the collection have one of these ids. */
   async count(erased: ErasedIds, signal: AbortSignal | undefined): Promise<number> {
-    const purpose = { collection: displayName(this.definition), signal }
     let count = 0
-    for (const group of this.#catalogue.rowGroups) {
+    for await (const rows of readIndex(this.#reading(signal))) {
       throwIfAborted(signal)
-      const page = await this.#objects.readExtents(this.#catalogue.objects, group.index, purpose)
-      for (const id of idsOfRowGroup(page)) if (erased.has(id)) count++
+      for (const { id } of rows) if (erased.has(id)) count++
     }
     return count
   }
@@ -143,12 +142,7 @@ class BackupCollectionReader implements CollectionReader {
   async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch> {
     this.#ended = false
     throwIfAborted(signal)
-    const purpose = { collection: displayName(this.definition), signal }
-    for await (const batch of readRowGroups({
-      objects: this.#objects,
-      catalogue: this.#catalogue,
-      purpose,
-    })) {
+    for await (const batch of readRecords(this.#reading(signal))) {
       yield batch
       throwIfAborted(signal)
     }
@@ -159,6 +153,11 @@ class BackupCollectionReader implements CollectionReader {
     if (!this.#ended) throw new Error('the collection has not been read to its end')
     // Backups don't change while they are read.
     return { added: 0, removed: 0, missing: 0 }
+  }
+
+  #reading(signal: AbortSignal | undefined): RowGroupReadJob {
+    const purpose = { collection: displayName(this.definition), signal }
+    return { objects: this.#objects, catalogue: this.#catalogue, purpose }
   }
 }
 

@@ -1,12 +1,12 @@
 import { displayName, type CollectionDefinition } from '../core/records.js'
-import { definitionText, encodeCatalogue, type RowGroup } from './catalogue.js'
+import { definitionText, encodeCatalogue, type Layer, type RowGroup } from './catalogue.js'
 import type { PendingCollection } from './collection-writer.js'
 import type { BackupContents, CollectionEntry, ContentsLocation } from './manifest.js'
 import { objectKey, type ObjectReference } from './object-reference.js'
 import { ObjectTable } from './object-table.js'
 import type { ObjectWriter, PendingExtent } from './object-writer.js'
 import type { ReusableCollection } from './reuse.js'
-import type { PendingRowGroup } from './row-group-writer.js'
+import type { PendingLayer, PendingRowGroup } from './row-group-writer.js'
 
 /** Above this, the list of collections goes into objects of its own, so that manifests stay small. */
 const INLINE_CONTENTS_BYTES = 32 * 1024
@@ -30,6 +30,8 @@ export interface WrittenContents {
   /** Every object that the backup needs, by key. */
   readonly objects: ReadonlyMap<string, ObjectReference>
   readonly unchangedCollections: number
+  /** A catalogue has layers. */
+  readonly layered: boolean
 }
 
 export function lostVectors({ definition, missingVectors, records }: PendingCollection): string {
@@ -49,6 +51,7 @@ export async function writeContents(
     catalogue: readonly PendingExtent[]
   }[] = []
   let unchangedCollections = 0
+  let layered = false
   for (const outcome of outcomes) {
     if (outcome.status === 'failed') {
       pending.push({ entry: failedEntry(outcome.definition, outcome.error), catalogue: [] })
@@ -57,6 +60,8 @@ export async function writeContents(
     const { collection, earlier } = outcome
     const table = new ObjectTable()
     const rowGroups = collection.rowGroups.map((group) => addressed(group, table))
+    const layers = collection.layers.map((layer) => addressedLayer(layer, table))
+    if (layers.length > 0) layered = true
     for (const reference of table.references) objects.set(objectKey(reference), reference)
     const unchanged = earlier !== null && isUnchanged(collection, earlier)
     if (unchanged) unchangedCollections++
@@ -70,6 +75,7 @@ export async function writeContents(
             digest: collection.digest,
             objects: table.references,
             rowGroups,
+            layers,
           }),
         ])
     pending.push({ entry: writtenEntry(collection), catalogue })
@@ -79,7 +85,7 @@ export async function writeContents(
   const entries = pending.map(({ entry, catalogue }) => ({ ...entry, catalogue: table.extents(catalogue) }))
   for (const reference of table.references) objects.set(objectKey(reference), reference)
   const contents = await placeContents({ objects: table.references, collections: entries }, writer, objects)
-  return { entries, contents, objects, unchangedCollections }
+  return { entries, contents, objects, unchangedCollections, layered }
 }
 
 export async function placeContents(
@@ -108,10 +114,25 @@ function addressed(group: PendingRowGroup, table: ObjectTable): RowGroup {
   }
 }
 
+function addressedLayer(layer: PendingLayer, table: ObjectTable): Layer {
+  return {
+    replacements: layer.replacements.map((group) => addressed(group, table)),
+    places: table.extents(layer.places),
+    deleted: layer.deleted,
+    tombstones: table.extents(layer.tombstones),
+    appends: layer.appends.map((group) => addressed(group, table)),
+  }
+}
+
 /** Same definition, same records in the same order: then the catalogue of the earlier backup says it all. */
-function isUnchanged(collection: PendingCollection, { catalogue, rowGroups }: ReusableCollection): boolean {
+function isUnchanged(
+  collection: PendingCollection,
+  { catalogue, rowGroups, whole }: ReusableCollection,
+): boolean {
+  if (definitionText(collection.definition) !== definitionText(catalogue.definition)) return false
+  if (whole !== null && collection.layers === whole.layers) return true
   return (
-    definitionText(collection.definition) === definitionText(catalogue.definition) &&
+    collection.layers.length + catalogue.layers.length === 0 &&
     collection.rowGroups.length === catalogue.rowGroups.length &&
     collection.rowGroups.every(
       (group, index) => group === rowGroups.get(catalogue.rowGroups[index]?.id ?? ''),

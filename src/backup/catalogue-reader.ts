@@ -1,6 +1,6 @@
 import { JsonSyntaxError } from '../core/json.js'
 import { displayName } from '../core/records.js'
-import { decodeCatalogue, type Catalogue } from './catalogue.js'
+import { decodeCatalogue, rowsOf, type Catalogue } from './catalogue.js'
 import { ObjectDamagedError } from './errors.js'
 import type { BackupContents, CollectionEntry } from './manifest.js'
 import type { ObjectReader } from './object-reader.js'
@@ -39,16 +39,25 @@ function faultOf(catalogue: Catalogue, entry: CollectionEntry): string | null {
   if (displayName(catalogue.definition) !== displayName(entry)) {
     return `is the catalogue of ${displayName(catalogue.definition)}`
   }
-  const rows = catalogue.rowGroups.reduce((sum, group) => sum + group.rows, 0)
+  const { rowGroups, layers, digest } = catalogue
+  const deleted = layers.reduce((sum, layer) => sum + layer.deleted, 0)
+  const rows = rowsOf([...rowGroups, ...layers.flatMap(({ appends }) => appends)]) - deleted
   if (catalogue.records !== entry.records || rows !== entry.records)
     return 'does not have the records it should'
-  const { digest } = catalogue
   if (digest.payload !== entry.digest?.payload || digest.vectors !== entry.digest.vectors) {
     return 'has other digests than the manifest'
   }
   const dimension = catalogue.definition.dimension ?? 0
-  const whole = catalogue.rowGroups.every(
+  const groups = [
+    ...rowGroups,
+    ...layers.flatMap(({ appends, replacements }) => [...appends, ...replacements]),
+  ]
+  const whole = groups.every(
     (group) => extentsLength(group.vectors) === group.rows * dimension * 4 && extentsLength(group.index) > 0,
   )
-  return whole ? null : 'has row groups of the wrong size'
+  if (!whole) return 'has row groups of the wrong size'
+  const placed = layers.every(
+    ({ places, replacements }) => extentsLength(places) === rowsOf(replacements) * 4,
+  )
+  return placed ? null : 'has a layer without a place for each of its rows'
 }

@@ -29,10 +29,29 @@ export interface Catalogue {
   readonly records: number
   readonly missingVectors: number
   readonly digest: CollectionDigest
-  /** What the extents of the row groups refer to. */
+  /** What the extents below refer to. */
   readonly objects: readonly ObjectReference[]
-  /** In the order of the collection. */
+  /** The base, in the order of the collection. */
   readonly rowGroups: readonly RowGroup[]
+  /** What changed since, the oldest first. */
+  readonly layers: readonly Layer[]
+}
+
+/**
+ * What one backup found changed. Every row of the base, and of the appends of all layers, has a *place*: its
+ * number in that order, from 0 on. Places never change, so a layer refers to rows by them.
+ */
+export interface Layer {
+  /** Records that take the place of others with the same ids, in the order of their places. */
+  readonly replacements: readonly RowGroup[]
+  /** The place of each row of the replacements: u32, ascending. */
+  readonly places: readonly Extent[]
+  /** How many records are no more. */
+  readonly deleted: number
+  /** For each of them its place (u32, ascending), the length of its id in bytes (u32), its id in UTF-8. */
+  readonly tombstones: readonly Extent[]
+  /** Records behind the end. */
+  readonly appends: readonly RowGroup[]
 }
 
 export interface RowGroup {
@@ -55,21 +74,28 @@ const rowGroupSchema = v.object({
   index: extentsSchema,
 })
 
+const layerSchema = v.object({
+  replacements: v.array(rowGroupSchema),
+  places: extentsSchema,
+  deleted: countSchema,
+  tombstones: extentsSchema,
+  appends: v.array(rowGroupSchema),
+})
+
 const catalogueSchema = v.object({
   format: v.literal(FORMAT),
-  // Deltas of incremental backups: a reader that does not know them must not skip them.
-  layers: v.pipe(v.array(v.unknown()), v.maxLength(0)),
   records: countSchema,
   missingVectors: countSchema,
   digest: v.object({ payload: digestSchema, vectors: digestSchema }),
   objects: v.array(objectReferenceSchema),
   rowGroups: v.array(rowGroupSchema),
+  layers: v.array(layerSchema),
 })
 
 /** Lossless JSON, so that metadata, configuration and schema keep their numbers. */
 export function encodeCatalogue(catalogue: Catalogue): Buffer {
   const { definition, ...rest } = catalogue
-  const json = fromPlain({ format: FORMAT, ...rest, layers: [] })
+  const json = fromPlain({ format: FORMAT, ...rest })
   const members = isJsonObject(json) ? [...json] : []
   return Buffer.from(
     `${stringifyJson(new Map([['definition', definitionToJson(definition)], ...members]))}\n`,
@@ -85,8 +111,12 @@ export function decodeCatalogue(bytes: Buffer): Catalogue | undefined {
   rest.delete('definition')
   const parsed = v.safeParse(catalogueSchema, toPlain(rest))
   if (definition === undefined || !parsed.success) return undefined
-  const { records, missingVectors, digest, objects, rowGroups } = parsed.output
-  return { definition, records, missingVectors, digest, objects, rowGroups }
+  const { records, missingVectors, digest, objects, rowGroups, layers } = parsed.output
+  return { definition, records, missingVectors, digest, objects, rowGroups, layers }
+}
+
+export function rowsOf(groups: readonly { readonly rows: number }[]): number {
+  return groups.reduce((sum, { rows }) => sum + rows, 0)
 }
 
 /** The definition as text; equal definitions have equal texts, although servers shuffle the keys of a schema. */

@@ -1,145 +1,137 @@
-import { digestBatch, DigestSum } from '../core/digest.js'
 import type { Progress } from '../core/progress.js'
 import {
   displayName,
-  type CollectionDefinition,
   type CollectionReader,
   type ReadConsistency,
   type RecordBatch,
 } from '../core/records.js'
-import { BackupError } from './errors.js'
-import type { CollectionDigest } from './manifest.js'
+import type { BatchDigests } from '../core/digest.js'
+import { CollectionTotals, type CountedCollection } from './collection-totals.js'
+import { RowGroupsWriter } from './cut-row-groups.js'
+import { ObjectDamagedError } from './errors.js'
+import { roomForLayer, type LayerRule } from './layer-rule.js'
+import { LayerTooLargeError, LayerWriter } from './layer-writer.js'
 import type { ObjectWriter } from './object-writer.js'
-import type { ReusableCollection } from './reuse.js'
-import { RowGroupBoundaries } from './row-group-boundaries.js'
-import { RowGroupWriter, type PendingRowGroup } from './row-group-writer.js'
+import { warnOfDamage, type ReusableCollection, type WholeCollection } from './reuse.js'
+import type { PendingLayer, PendingRowGroup } from './row-group-writer.js'
 
 /** A collection whose records are on their way into objects. */
-export interface PendingCollection {
-  /** With the dimension that the records have. */
-  readonly definition: CollectionDefinition
-  readonly records: number
-  readonly missingVectors: number
-  readonly digest: CollectionDigest
-  readonly logicalBytes: number
+export interface PendingCollection extends CountedCollection {
   readonly consistency: ReadConsistency
   /** Why the source could not deliver all of it. */
   readonly damage: { readonly code: string; readonly message: string } | null
   readonly rowGroups: readonly PendingRowGroup[]
+  readonly layers: readonly PendingLayer[]
 }
 
 export interface WriteCollectionJob {
   readonly reader: CollectionReader
+  /** The same collection once more, from its first record on. */
+  readonly reopen: () => Promise<CollectionReader>
   readonly objects: ObjectWriter
   /** The same collection in the parent backup, null when there is none. */
   readonly earlier: ReusableCollection | null
+  readonly rule: LayerRule
   readonly progress: Progress
   readonly signal?: AbortSignal | undefined
 }
 
-/** Reads all records of a collection and hands them to the object writer, row group by row group. */
+/**
+ * Reads all records of a collection and hands them to the object writer: a layer above what the parent has, or else a
+ * new base. When it turns out that more changed than a layer may hold, or that the parent's index is damaged, the
+ * collection is read again.
+ */
 export async function writeCollection(job: WriteCollectionJob): Promise<PendingCollection> {
-  const { reader, progress, signal } = job
-  const { definition, expectedRecords } = reader
-  const task = displayName(definition)
-  const rows = new RowGroupSequence(job)
-  for await (const batch of reader.batches(signal)) {
-    await rows.add(batch)
-    progress.update({
-      task,
-      phase: 'read',
-      done: rows.records,
-      total: Math.max(expectedRecords, rows.records),
-      unit: 'records',
-      bytes: rows.vectorBytes,
-    })
-  }
-  const written = await rows.finish()
-  progress.update({
-    task,
-    phase: 'read',
-    done: rows.records,
-    total: rows.records,
-    unit: 'records',
-    bytes: rows.vectorBytes,
-    state: 'done',
+  const above = ableToCarry(job)
+  if (above === null) return write(job, baseOf(job))
+  const { layers, rowGroups } = above.whole
+  const layer = new LayerWriter({
+    objects: job.objects,
+    earlier: above.whole.index(job.signal),
+    known: job.earlier?.rowGroups ?? new Map(),
+    room: above.room,
   })
-  return { ...written, consistency: reader.consistency(), damage: reader.damage?.() ?? null }
+  try {
+    return await write(job, {
+      add: (batch, digests, dimension) => layer.add(batch, digests, dimension),
+      payloadBytes: () => layer.payloadBytes,
+      finish: async () => {
+        const added = await layer.finish()
+        return { rowGroups, layers: added === null ? layers : [...layers, added] }
+      },
+    })
+  } catch (error) {
+    if (error instanceof ObjectDamagedError) warnOfDamage(error, job.progress)
+    else if (!(error instanceof LayerTooLargeError)) throw error
+    return await write({ ...job, reader: await job.reopen() }, baseOf(job))
+  } finally {
+    await layer.close()
+  }
 }
 
-class RowGroupSequence {
-  readonly #job: WriteCollectionJob
-  readonly #payload = new DigestSum()
-  readonly #vectors = new DigestSum()
-  readonly #groups: PendingRowGroup[] = []
-  #dimension: number | null
-  #boundaries: RowGroupBoundaries | null = null
-  #group: RowGroupWriter
-  #missingVectors = 0
-  #payloadBytes = 0
+/** What a new layer can be put above, and how much it may change; null for a new base. */
+function ableToCarry({
+  reader,
+  earlier,
+  rule,
+}: WriteCollectionJob): { readonly whole: WholeCollection; readonly room: number } | null {
+  const whole = earlier?.whole ?? null
+  if (earlier === null || whole === null) return null
+  const { id, dimension } = earlier.catalogue.definition
+  // Restored or created anew: what it has in common with what had its name is chance.
+  if (id !== reader.definition.id || dimension !== reader.definition.dimension) return null
+  const room = roomForLayer(earlier.catalogue, rule)
+  return room === null ? null : { whole, room }
+}
 
-  constructor(job: WriteCollectionJob) {
-    this.#job = job
-    this.#dimension = job.reader.definition.dimension
-    this.#group = new RowGroupWriter(job.objects)
+/** Where the records of a collection go. */
+interface RecordsWriter {
+  add(batch: RecordBatch, digests: BatchDigests, dimension: number): Promise<void>
+  payloadBytes(): number
+  finish(): Promise<Pick<PendingCollection, 'rowGroups' | 'layers'>>
+}
+
+function baseOf({ objects, earlier }: WriteCollectionJob): RecordsWriter {
+  const groups = new RowGroupsWriter({ objects, known: earlier?.rowGroups ?? new Map() })
+  return {
+    add: (batch, digests, dimension) =>
+      groups.add(batch, digests, { from: 0, to: batch.ids.length, dimension }),
+    payloadBytes: () => groups.payloadBytes,
+    finish: async () => ({ rowGroups: await groups.finish(), layers: [] }),
   }
+}
 
-  get records(): number {
-    return this.#payload.records
+async function write(
+  { reader, progress, signal }: WriteCollectionJob,
+  records: RecordsWriter,
+): Promise<PendingCollection> {
+  const { definition, expectedRecords } = reader
+  const totals = new CollectionTotals(definition)
+  const tell = (state?: 'done') => {
+    progress.update({
+      task: displayName(definition),
+      phase: 'read',
+      done: totals.records,
+      total: state === 'done' ? totals.records : Math.max(expectedRecords, totals.records),
+      unit: 'records',
+      bytes: totals.vectorBytes,
+      ...(state !== undefined && { state }),
+    })
   }
-
-  get vectorBytes(): number {
-    return this.records * (this.#dimension ?? 0) * 4
-  }
-
-  async add(batch: RecordBatch): Promise<void> {
-    if (batch.ids.length === 0) return
-    const dimension = this.#dimensionOf(batch)
-    this.#boundaries ??= new RowGroupBoundaries(dimension)
-    const digests = digestBatch(batch)
-    this.#payload.add(digests.payload)
-    this.#vectors.add(digests.vectors)
-    this.#missingVectors += batch.missingEmbeddings.length
-    let from = 0
-    for (const [row, id] of batch.ids.entries()) {
-      if (!this.#boundaries.endsWith(id)) continue
-      await this.#group.add(batch, digests, { from, to: row + 1, dimension })
-      await this.#endGroup()
-      from = row + 1
+  for await (const batch of reader.batches(signal)) {
+    if (batch.ids.length > 0) {
+      const { digests, dimension } = totals.add(batch)
+      await records.add(batch, digests, dimension)
     }
-    if (from < batch.ids.length) {
-      await this.#group.add(batch, digests, { from, to: batch.ids.length, dimension })
-    }
+    tell()
   }
-
-  async finish(): Promise<Omit<PendingCollection, 'consistency' | 'damage'>> {
-    if (this.#group.rows > 0) await this.#endGroup()
-    return {
-      definition: { ...this.#job.reader.definition, dimension: this.#dimension },
-      records: this.records,
-      missingVectors: this.#missingVectors,
-      digest: { payload: this.#payload.hex(), vectors: this.#vectors.hex() },
-      logicalBytes: this.vectorBytes + this.#payloadBytes,
-      rowGroups: this.#groups,
-    }
-  }
-
-  async #endGroup(): Promise<void> {
-    this.#payloadBytes += this.#group.payloadBytes
-    this.#groups.push(await this.#group.finish((id) => this.#job.earlier?.rowGroups.get(id)))
-    this.#group = new RowGroupWriter(this.#job.objects)
-  }
-
-  #dimensionOf(batch: RecordBatch): number {
-    this.#dimension ??= batch.dimension
-    const allMissing = batch.missingEmbeddings.length === batch.ids.length
-    if (batch.dimension !== this.#dimension && !(batch.dimension === 0 && allMissing)) {
-      const name = displayName(this.#job.reader.definition)
-      throw new BackupError(
-        `${name} has vectors of ${batch.dimension} and of ${this.#dimension} dimensions`,
-        { hint: 'check the collection with "chroma-ops health --level deep"' },
-      )
-    }
-    return this.#dimension
+  const written = await records.finish()
+  totals.payloadBytes = records.payloadBytes()
+  tell('done')
+  return {
+    ...totals.result(),
+    ...written,
+    consistency: reader.consistency(),
+    damage: reader.damage?.() ?? null,
   }
 }

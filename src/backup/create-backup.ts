@@ -6,11 +6,11 @@ import type { BackupJob, BackupSummary } from './backup-job.js'
 import { writeContents, type CollectionOutcome } from './backup-writer.js'
 import { writeCollections, type WriteCollectionsJob } from './write-collections.js'
 import { commitBackup, removeLeftovers } from './commit.js'
-import { narrowingOf, refusalOf } from './guards.js'
+import { narrowingOf, refusalOf, refusalWithoutParent } from './guards.js'
 import { describeBackup } from './describe-backup.js'
 import { ObjectWriter } from './object-writer.js'
 import { ParentBackup } from './reuse.js'
-import { countNewCollections, findScope, type BackupScopeFound } from './scope.js'
+import { countNewCollections, findScope, typeOf, type BackupScopeFound } from './scope.js'
 import { Session } from './sessions.js'
 
 const DEFAULT_CONCURRENCY = 4
@@ -33,6 +33,8 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   warnOfClock(job, scope, started)
   const parent =
     scope.parent && (await ParentBackup.open({ repository, head: scope.parent, progress, signal }))
+  const refusal = refusalWithoutParent(job.type, parent)
+  if (refusal !== null) throw refusal
   const pins = parent === null ? [] : [parent.head.id]
   const session = await Session.begin({ ...job, backup: id, pins })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
@@ -50,7 +52,7 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
     const head = describeBackup({
       job,
       id,
-      type: scope.type,
+      type: typeOf(scope.isWhole, parent),
       started,
       parent: foreign.length > 0 ? (parent?.head.id ?? null) : null,
       written,
@@ -99,7 +101,7 @@ function refuse(job: BackupJob, scope: BackupScopeFound, records: number): void 
     scope: { ...job.scope, exclude: job.exclude ?? [] },
     collections: scope.collections.length,
     records,
-    previous: scope.type === 'full' ? scope.previous : null,
+    previous: scope.isWhole ? scope.previous : null,
     sourceUrl: job.target.url,
     allowEmpty: job.allowEmpty,
     allowShrink: job.allowShrink,
@@ -108,8 +110,8 @@ function refuse(job: BackupJob, scope: BackupScopeFound, records: number): void 
 }
 
 /** Told before anything is read. */
-function refuseNarrowing(job: BackupJob, { type, previous }: BackupScopeFound): void {
-  if (job.allowShrink || type !== 'full') return
+function refuseNarrowing(job: BackupJob, { isWhole, previous }: BackupScopeFound): void {
+  if (job.allowShrink || !isWhole) return
   const refusal = narrowingOf({ ...job.scope, exclude: job.exclude ?? [] }, previous)
   if (refusal !== null) throw refusal
 }

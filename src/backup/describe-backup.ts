@@ -1,11 +1,11 @@
 import type { BackupJob } from './backup-job.js'
 import type { WrittenContents } from './backup-writer.js'
-import { FORMAT, type BackupConsistency, type BackupHead, type CollectionEntry } from './manifest.js'
+import { FORMAT, LAYERS, type BackupConsistency, type BackupHead, type CollectionEntry } from './manifest.js'
 
 export interface FinishedBackup {
   readonly job: BackupJob
   readonly id: string
-  readonly type: 'full' | 'collection'
+  readonly type: 'full' | 'incremental' | 'collection'
   readonly started: Date
   readonly parent: string | null
   readonly written: WrittenContents
@@ -21,7 +21,7 @@ export function describeBackup(backup: FinishedBackup): BackupHead {
   const { entries } = written
   return {
     format: FORMAT,
-    requires: [],
+    requires: written.layered ? [LAYERS] : [],
     id,
     series: job.series,
     type,

@@ -3,14 +3,16 @@ import { throwIfAborted, type OpsError } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
 import { displayName, type CollectionName } from '../core/records.js'
 import { readCatalogue } from './catalogue-reader.js'
-import type { Catalogue, RowGroup } from './catalogue.js'
+import type { RowGroup } from './catalogue.js'
 import { readContents } from './contents.js'
 import { ObjectDamagedError } from './errors.js'
-import { idsOfRowGroup } from './index-page.js'
+import { DELETED, LayerEdits, placedGroups } from './layer-edits.js'
 import { listBackups } from './list-backups.js'
 import type { BackupContents, BackupHead, CollectionEntry } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
+import { readIndexPage } from './replacement-rows.js'
 import type { Repository } from './repository.js'
+import type { RowGroupReadJob } from './row-group-reader.js'
 
 export interface FindJob {
   readonly repository: Repository
@@ -108,7 +110,7 @@ class Search {
   readonly #job: FindJob
   readonly #wanted: ReadonlySet<string>
   /** By the id of the row group, which is that of its index page. */
-  readonly #pages = new Map<string, readonly string[]>()
+  readonly #pages = new Map<string, readonly FoundRow[]>()
   readonly #include: ReturnType<typeof parseCollectionPattern>[]
 
   constructor(job: FindJob) {
@@ -147,21 +149,33 @@ class Search {
 
   async #idsIn(reader: ObjectReader, contents: BackupContents, entry: CollectionEntry): Promise<string[]> {
     const catalogue = await readCatalogue(reader, contents, entry, this.#job.signal)
+    const purpose = { collection: displayName(entry), signal: this.#job.signal }
+    const reading = { objects: reader, catalogue, purpose }
+    const edits = catalogue.layers.length === 0 ? null : await LayerEdits.read(reading)
     const ids: string[] = []
-    for (const group of catalogue.rowGroups) {
+    // A replacement has the id of what it replaces.
+    for (const placed of placedGroups(catalogue)) {
       throwIfAborted(this.#job.signal)
-      const known = this.#pages.get(group.id) ?? (await this.#readPage(reader, catalogue, group))
-      this.#pages.set(group.id, known)
-      ids.push(...known)
+      const { id } = placed.group
+      const found = this.#pages.get(id) ?? (await this.#readPage(reading, placed.group))
+      this.#pages.set(id, found)
+      if (found.length === 0) continue
+      const fates = edits?.of(placed)
+      ids.push(...found.filter(({ row }) => fates?.layers[row] !== DELETED).map((each) => each.id))
     }
     return ids
   }
 
-  async #readPage(reader: ObjectReader, catalogue: Catalogue, group: RowGroup): Promise<readonly string[]> {
-    const purpose = { collection: displayName(catalogue.definition), signal: this.#job.signal }
-    const page = await reader.readExtents(catalogue.objects, group.index, purpose)
-    return [...idsOfRowGroup(page)].filter((id) => this.#wanted.has(id))
+  async #readPage(reading: RowGroupReadJob, group: RowGroup): Promise<readonly FoundRow[]> {
+    const rows = await readIndexPage(reading, group)
+    return rows.flatMap(({ id }, row) => (this.#wanted.has(id) ? [{ id, row }] : []))
   }
+}
+
+interface FoundRow {
+  readonly id: string
+  /** Its number within its row group. */
+  readonly row: number
 }
 
 function notByRecords(backup: string): UnsearchedBackup {

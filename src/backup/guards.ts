@@ -58,3 +58,11 @@ export function refusalOf(backup: GuardedBackup): GuardError | null {
   }
   return null
 }
+
+/** Whoever asks for an incremental backup does not want to be surprised by a full one. */
+export function refusalWithoutParent(type: string | undefined, parent: unknown): GuardError | null {
+  if (type !== 'incremental' || parent !== null) return null
+  return new GuardError('NO_PARENT', 'there is no complete backup of the series to build on', {
+    hint: 'without --type, or with --type full, everything is stored',
+  })
+}

@@ -33,11 +33,6 @@ export function encodeIndexRows(
   return bytes.subarray(0, at)
 }
 
-/** The ids of a page that was verified when it was read. */
-export function* idsOfRowGroup(page: Buffer): Generator<string> {
-  for (const row of decodeIndexPage(page)) if (row !== undefined) yield row.id
-}
-
 /** The rows of a page; undefined as the last one when the page ends within a row. */
 export function* decodeIndexPage(page: Buffer): Generator<IndexRow | undefined> {
   let at = 0

@@ -17,8 +17,8 @@ import type { Repository } from './repository.js'
 export const FORMAT = 1
 
 /**
- * `full`: every collection of the scope, whole. `collection`: a selection of them. `physical`: the files of a
- * data directory, with `requires: ["physical"]`. `incremental` is reserved in format 1.
+ * `full`: every collection of the scope. `incremental`: the same, of which what the parent has is not stored again.
+ * `collection`: a selection of them. `physical`: the files of a data directory, with `requires: ["physical"]`.
  */
 export type BackupType = 'full' | 'incremental' | 'collection' | 'physical'
 
@@ -210,7 +210,10 @@ const headSchema = v.object({
 /** In `requires` of the manifest of a physical backup. */
 export const PHYSICAL = 'physical'
 
-const FEATURES_OF_BACKUPS: readonly string[] = [PHYSICAL]
+/** In `requires` of the manifest of a backup of which a catalogue has layers. */
+export const LAYERS = 'layers'
+
+const FEATURES_OF_BACKUPS: readonly string[] = [PHYSICAL, LAYERS]
 
 export const needsSchema = v.object({ format: v.number(), requires: v.array(v.string()) })
 

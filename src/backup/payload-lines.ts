@@ -26,6 +26,11 @@ export function* encodePayload(batch: RecordBatch, from: number, to: number): Ge
   if (text !== '') yield Buffer.from(text)
 }
 
+/** Bytes of row `row` as {@link encodePayload} gives it. */
+export function payloadLength(batch: RecordBatch, row: number): number {
+  return Buffer.byteLength(encodeLine(batch, row))
+}
+
 function encodeLine({ ids, documents, uris, metadatas }: RecordBatch, row: number): string {
   const document = documents[row] ?? null
   const uri = uris[row] ?? null

@@ -1,15 +1,16 @@
 import { displayName } from '../core/records.js'
 import type { BackupJob, BackupPlan, PlannedBackupCollection } from './backup-job.js'
 import { readCollections } from './contents.js'
-import { refusalOf } from './guards.js'
-import { findScope } from './scope.js'
+import { refusalOf, refusalWithoutParent } from './guards.js'
+import { findScope, typeOf } from './scope.js'
 
 /** For id, document and metadata, when there is no earlier backup to learn from. */
 const GUESSED_PAYLOAD_BYTES = 400
 
 /** What a backup with the same job would do. Counts records, reads none, writes nothing. */
 export async function planBackup(job: BackupJob): Promise<BackupPlan> {
-  const { type, collections: definitions, previous } = await findScope(job)
+  const { isWhole, collections: definitions, previous, parent } = await findScope(job)
+  const withoutParent = refusalWithoutParent(job.type, parent)
   const earlier = previous === null ? [] : await readCollections(job.repository, previous, job.signal)
   const bytesPerRecord = new Map(
     earlier.flatMap((entry) =>
@@ -29,13 +30,15 @@ export async function planBackup(job: BackupJob): Promise<BackupPlan> {
     scope: { ...job.scope, exclude: job.exclude ?? [] },
     collections: collections.length,
     records,
-    previous: type === 'full' ? previous : null,
+    previous: isWhole ? previous : null,
     sourceUrl: job.target.url,
     allowEmpty: job.allowEmpty,
     allowShrink: job.allowShrink,
   })
   return {
     series: job.series,
+    type: typeOf(isWhole, parent),
+    parent: parent?.id ?? null,
     collections,
     records,
     logicalBytes: collections.reduce((sum, collection) => sum + collection.logicalBytes, 0),
@@ -44,6 +47,8 @@ export async function planBackup(job: BackupJob): Promise<BackupPlan> {
       records: previous.counts.records,
       durationMs: previous.durationMs,
     },
-    refusals: refusal === null ? [] : [{ code: refusal.code, message: refusal.message }],
+    refusals: [withoutParent, refusal].flatMap((each) =>
+      each === null ? [] : [{ code: each.code, message: each.message }],
+    ),
   }
 }

@@ -7,25 +7,13 @@ import { objectKey, type Extent } from './object-reference.js'
 import { decodeLine, type PayloadRow } from './payload-lines.js'
 
 /** A batch has at most so many bytes of vectors, or of payload. */
-const BATCH_BYTES = 4 * 1024 * 1024
+export const BATCH_BYTES = 4 * 1024 * 1024
 const NEWLINE = 10
 
 export interface RowGroupReadJob {
   readonly objects: ObjectReader
   readonly catalogue: Catalogue
   readonly purpose: ReadPurpose
-}
-
-/** The records of a collection, in order; the next row group is fetched while one is used. */
-export async function* readRowGroups(job: RowGroupReadJob): AsyncGenerator<RecordBatch> {
-  const { rowGroups } = job.catalogue
-  let next = rowGroups[0] && fetchVectors(job, rowGroups[0])
-  for (const [index, group] of rowGroups.entries()) {
-    const vectors = await (next ?? fetchVectors(job, group))
-    const following = rowGroups[index + 1]
-    next = following && fetchVectors(job, following)
-    yield* readRowGroup(job, group, vectors)
-  }
 }
 
 /** One row group, in one or more batches. */
@@ -35,7 +23,7 @@ export async function* readRowGroup(
   vectors: Buffer,
 ): AsyncGenerator<RecordBatch> {
   const dimension = job.catalogue.definition.dimension ?? 0
-  const maximumRows = dimension === 0 ? Infinity : Math.max(1, Math.floor(BATCH_BYTES / (dimension * 4)))
+  const maximumRows = rowsOfBatch(dimension)
   let rows: PayloadRow[] = []
   let payloadBytes = 0
   let first = 0
@@ -54,6 +42,11 @@ export async function* readRowGroup(
     throw inconsistent(job, group.payload, `does not have the ${group.rows} records of its row group`)
   }
   if (rows.length > 0) yield batch()
+}
+
+/** So many rows have vectors of {@link BATCH_BYTES}. */
+export function rowsOfBatch(dimension: number): number {
+  return dimension === 0 ? Infinity : Math.max(1, Math.floor(BATCH_BYTES / (dimension * 4)))
 }
 
 export function fetchVectors({ objects, catalogue, purpose }: RowGroupReadJob, group: RowGroup) {
@@ -75,7 +68,7 @@ export function inconsistent(
 }
 
 /** A line may begin in one extent and end in the next. */
-async function* linesOf(
+export async function* linesOf(
   { objects, catalogue, purpose }: RowGroupReadJob,
   extents: readonly Extent[],
 ): AsyncGenerator<Buffer> {
@@ -94,7 +87,7 @@ async function* linesOf(
   if (rest.length > 0) yield Buffer.concat(rest)
 }
 
-function rowOf(job: RowGroupReadJob, group: RowGroup, line: Buffer): PayloadRow {
+export function rowOf(job: RowGroupReadJob, group: RowGroup, line: Buffer): PayloadRow {
   try {
     const row = decodeLine(line.toString('utf8'))
     if (row !== undefined) return row
@@ -130,7 +123,7 @@ function batchOf(part: {
   }
 }
 
-function floatsOf(bytes: Buffer): Float32Array {
+export function floatsOf(bytes: Buffer): Float32Array {
   const { buffer, byteOffset, byteLength } = bytes
   if (byteOffset % 4 === 0) return new Float32Array(buffer, byteOffset, byteLength / 4)
   const floats = new Float32Array(byteLength / 4)

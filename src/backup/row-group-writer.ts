@@ -22,6 +22,15 @@ export interface PendingRowGroup {
   readonly index: readonly PendingExtent[]
 }
 
+/** A layer, see `Layer`, of which not all objects may be stored yet. */
+export interface PendingLayer {
+  readonly replacements: readonly PendingRowGroup[]
+  readonly places: readonly PendingExtent[]
+  readonly deleted: number
+  readonly tombstones: readonly PendingExtent[]
+  readonly appends: readonly PendingRowGroup[]
+}
+
 /** Collects the rows of one row group. */
 export class RowGroupWriter {
   readonly #vectors: Section
@@ -31,10 +40,11 @@ export class RowGroupWriter {
   readonly #missing: [first: number, rows: number][] = []
   #rows = 0
 
-  constructor(objects: ObjectWriter) {
-    this.#vectors = new Section(objects, 'vectors')
-    this.#payload = new Section(objects, 'payload')
-    this.#index = new Section(objects, 'index')
+  /** `prefix`: which objects take it, see `ReplacementKind`. */
+  constructor(objects: ObjectWriter, prefix: '' | 'layer-' = '') {
+    this.#vectors = new Section(objects, `${prefix}vectors`)
+    this.#payload = new Section(objects, `${prefix}payload`)
+    this.#index = new Section(objects, `${prefix}index`)
   }
 
   get rows(): number {

@@ -5,6 +5,7 @@ import {
   unmatchedPatterns,
   type CollectionSelection,
 } from '../core/collection-pattern.js'
+import { UsageError } from '../core/errors.js'
 import { displayName, type CollectionDefinition, type CollectionName } from '../core/records.js'
 import type { BackupJob } from './backup-job.js'
 import { listBackups, readableHeads, type BackupEntry } from './list-backups.js'
@@ -14,12 +15,12 @@ import { checkSeries } from './series.js'
 
 /** What a job means, looked up at the source and in the repository. */
 export interface BackupScopeFound {
-  /** `collection` when only some were asked for; leaving some out for good is still `full`. */
-  readonly type: 'full' | 'collection'
+  /** False when only some were asked for; leaving some out for good is still the whole series. */
+  readonly isWhole: boolean
   readonly collections: readonly CollectionDefinition[]
   /** The newest complete backup of the series; null when there is none. */
   readonly previous: BackupHead | null
-  /** The newest one of them that has objects of records to reuse; null when there is none. */
+  /** The newest one of them that holds records, to build on; null when there is none, or none is wanted. */
   readonly parent: BackupHead | null
   /** Every backup of the series, newest first. */
   readonly entries: readonly BackupEntry[]
@@ -29,6 +30,10 @@ export interface BackupScopeFound {
 export async function findScope(job: BackupJob): Promise<BackupScopeFound> {
   checkSeries(job.series)
   const selection = selectionOf(job)
+  if (job.type === 'collection' && selection.include.length === 0)
+    throw new UsageError('a backup of type collection needs to know which', {
+      hint: 'name them with --collection',
+    })
   const entries = await listBackups(job.repository, { series: job.series, signal: job.signal })
   const known = await job.source.listCollections(job.signal)
   const unmatched = unmatchedPatterns(selection.include, known)
@@ -39,12 +44,22 @@ export async function findScope(job: BackupJob): Promise<BackupScopeFound> {
     )
   }
   return {
-    type: selection.include.length > 0 ? 'collection' : 'full',
+    isWhole: selection.include.length === 0,
     collections: [...selectCollections(known, selection)].sort(byName),
     previous: readableHeads(entries).find(countsAsLatest) ?? null,
-    parent: readableHeads(entries).find((head) => countsAsLatest(head) && head.type !== 'physical') ?? null,
+    parent: job.type === 'full' ? null : (readableHeads(entries).find(holdsRecords) ?? null),
     entries,
   }
+}
+
+/** What the manifest calls a backup with this scope, made upon `parent`. */
+export function typeOf(isWhole: boolean, parent: unknown): 'full' | 'incremental' | 'collection' {
+  if (!isWhole) return 'collection'
+  return parent === null ? 'full' : 'incremental'
+}
+
+function holdsRecords(head: BackupHead): boolean {
+  return countsAsLatest(head) && head.type !== 'physical'
 }
 
 /** How many collections in scope are there now that were not `before`. */

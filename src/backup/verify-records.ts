@@ -1,7 +1,7 @@
-import { digestBatch, DIGEST_BYTES, DigestSum } from '../core/digest.js'
+import { digestBatch, DIGEST_BYTES } from '../core/digest.js'
 import type { Progress } from '../core/progress.js'
 import type { RecordBatch } from '../core/records.js'
-import type { RowGroup } from './catalogue.js'
+import { rowsOf, type Catalogue, type RowGroup } from './catalogue.js'
 import { ObjectDamagedError } from './errors.js'
 import { findingOf, type Finding } from './finding.js'
 import { decodeIndexPage } from './index-page.js'
@@ -9,6 +9,7 @@ import type { ObjectReader } from './object-reader.js'
 import { contentId, objectKey, sha256Hex } from './object-reference.js'
 import { fetchVectors, inconsistent, readRowGroup, type RowGroupReadJob } from './row-group-reader.js'
 import type { Inventory } from './verify-inventory.js'
+import { verifyOrder } from './verify-order.js'
 
 export interface VerifyRecordsJob {
   readonly reader: ObjectReader
@@ -21,37 +22,46 @@ export interface VerifyRecordsJob {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Decodes records and compares each with its digests, and their sums with the catalogue. */
+/**
+ * Decodes records and compares each with its digests; then what the layers of each collection say, and the sums with
+ * the catalogue.
+ */
 export async function verifyRecords(job: VerifyRecordsJob): Promise<readonly Finding[]> {
   const findings: Finding[] = []
   for (const [collection, catalogue] of job.inventory.catalogues) {
     const purpose = { collection, signal: job.signal }
     const read: RowGroupReadJob = { objects: job.reader, catalogue, purpose }
-    const payload = new DigestSum()
-    const vectors = new DigestSum()
+    const groups = groupsOf(catalogue)
+    const total = rowsOf(groups)
     let done = 0
     let whole = true
-    for (const group of catalogue.rowGroups) {
-      const digests = mustRead(job, read, group) ? await verifyGroup(read, group, findings) : null
-      if (digests === null) {
-        whole = false
-        continue
-      }
-      payload.add(digests.payload)
-      vectors.add(digests.vectors)
-      done += group.rows
-      const total = catalogue.records
+    for (const group of groups) {
+      if (mustRead(job, read, group) && (await verifyGroup(read, group, findings))) done += group.rows
+      else whole = false
       job.progress.update({ task: collection, phase: 'verify', done, total, unit: 'records' })
     }
-    const { digest } = catalogue
-    if (whole && (payload.hex() !== digest.payload || vectors.hex() !== digest.vectors)) {
-      const extents = catalogue.rowGroups.flatMap((group) => group.index)
-      const detail = 'do not add up to the digests of the collection'
-      findings.push(findingOf(inconsistent(read, extents, detail), [collection]))
-    }
+    if (whole && !isDamaged(job, catalogue)) await verifyRest(read, findings)
     job.progress.update({ task: collection, phase: 'verify', done, unit: 'records', state: 'done' })
   }
   return findings
+}
+
+/** Of the base and of all layers. */
+function groupsOf({ rowGroups, layers }: Catalogue): readonly RowGroup[] {
+  return [...rowGroups, ...layers.flatMap(({ replacements, appends }) => [...replacements, ...appends])]
+}
+
+function isDamaged({ damaged }: VerifyRecordsJob, { objects }: Catalogue): boolean {
+  return objects.some((reference) => damaged.has(objectKey(reference)))
+}
+
+async function verifyRest(read: RowGroupReadJob, findings: Finding[]): Promise<void> {
+  try {
+    await verifyOrder(read)
+  } catch (error) {
+    if (!(error instanceof ObjectDamagedError)) throw error
+    findings.push(findingOf(error, read.purpose.collection === null ? [] : [read.purpose.collection]))
+  }
 }
 
 function mustRead({ damaged, sample }: VerifyRecordsJob, read: RowGroupReadJob, group: RowGroup): boolean {
@@ -65,12 +75,8 @@ interface GroupDigests {
   readonly vectors: Buffer
 }
 
-/** The digests of the group's records; null, with a finding, when something is wrong. */
-async function verifyGroup(
-  read: RowGroupReadJob,
-  group: RowGroup,
-  findings: Finding[],
-): Promise<GroupDigests | null> {
+/** Whether the group is as it should be; adds a finding when not. */
+async function verifyGroup(read: RowGroupReadJob, group: RowGroup, findings: Finding[]): Promise<boolean> {
   try {
     const expected = await readIndex(read, group)
     const payload: Uint8Array[] = []
@@ -91,11 +97,11 @@ async function verifyGroup(
     if (!digests.vectors.equals(expected.vectors)) {
       throw inconsistent(read, group.vectors, 'does not match the digests of its vectors')
     }
-    return digests
+    return true
   } catch (error) {
     if (!(error instanceof ObjectDamagedError)) throw error
     findings.push(findingOf(error, read.purpose.collection === null ? [] : [read.purpose.collection]))
-    return null
+    return false
   }
 }
 

@@ -8,6 +8,7 @@ import { StoreError } from '../storage/blob-store.js'
 import type { BackupJob } from './backup-job.js'
 import { lostVectors, type CollectionOutcome } from './backup-writer.js'
 import { writeCollection } from './collection-writer.js'
+import { defaultLayerRule } from './layer-rule.js'
 import type { ObjectWriter } from './object-writer.js'
 import type { ParentBackup } from './reuse.js'
 
@@ -63,7 +64,15 @@ async function write(
 ): Promise<CollectionOutcome> {
   const { progress } = job
   const earlier = parent === null ? null : await parent.collection(reader.definition, signal)
-  const collection = await writeCollection({ reader, objects, earlier, progress, signal })
+  const collection = await writeCollection({
+    reader,
+    reopen: () => job.source.openCollection(reader.definition, signal),
+    objects,
+    earlier,
+    rule: { ...defaultLayerRule, ...job.layers },
+    progress,
+    signal,
+  })
   if (collection.missingVectors > 0) {
     progress.warn({ code: 'VECTORS_LOST', message: lostVectors(collection) })
   }
