@@ -33,6 +33,11 @@ export class IdTable {
     return this.#values[this.#slot(bytes, from, to)] ?? NaN
   }
 
+  /** All values, in no order. */
+  *values(): Generator<number> {
+    for (const value of this.#values) if (!Number.isNaN(value)) yield value
+  }
+
   #slot(bytes: Uint8Array, from: number, to: number): number {
     hash(bytes, from, to, this.#seed)
     return this.#find(high, low)

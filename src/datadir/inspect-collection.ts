@@ -10,6 +10,7 @@ import { inspectIndex, type IndexFacts } from './inspect-index.js'
 import { inspectPositions } from './inspect-sequence.js'
 import { inspectRecords, type RecordFacts } from './inspect-records.js'
 import { seqIdOf } from './inspect-steps.js'
+import { idsOfPickle } from './read-index-pickle.js'
 
 /** A collection as its files and rows have it. */
 export interface CollectionFacts {
@@ -64,8 +65,9 @@ async function inspectOnce({
   const metadata = own.find(({ scope }) => scope === 'METADATA')
   const positions = inspectPositions(database).filter(({ collection }) => collection === definition.id)
   const savedPosition = positions.find(({ scope }) => scope === 'VECTOR')?.seqId ?? null
+  const folder = path.join(directory.path, vector?.id ?? '00000000-0000-0000-0000-000000000000')
   const index = await inspectIndex({
-    folder: path.join(directory.path, vector?.id ?? '00000000-0000-0000-0000-000000000000'),
+    folder,
     wasSaved: savedPosition !== null && savedPosition > 0n,
     thorough,
     signal,
@@ -80,8 +82,8 @@ async function inspectOnce({
       // Without a saved index the server reads the log from its beginning.
       vectors: index.state === 'saved' ? (savedPosition ?? index.maxSeqId ?? 0n) : 0n,
     },
-    labelOf: (id) => index.idToLabel.get(id),
-    savedIds: () => index.idToLabel.keys(),
+    ids: index.ids,
+    savedIds: () => idsOfPickle(path.join(folder, PICKLE_FILE), signal),
     labels: index.labels,
     labelsGiven: index.labelsGiven,
     newest: live ? newestOf(directory) : null,

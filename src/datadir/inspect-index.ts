@@ -1,14 +1,15 @@
-import { open, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 
-import { isErrno, throwIfAborted } from '../core/errors.js'
+import { isErrno } from '../core/errors.js'
 import { HnswError, PickleError } from './errors.js'
 import type { HnswHeader } from './hnsw-header.js'
 import { openHnswIndex, PICKLE_FILE, type HnswIndex } from './hnsw-index.js'
 import { readLabels } from './inspect-labels.js'
 import { linkProblems } from './inspect-links.js'
+import { IdTable } from './id-table.js'
 import { LabelStates } from './label-states.js'
-import { IndexPickleParser, type IndexPickleFields } from './pickle.js'
+import { readIndexPickle, type IndexLabels } from './read-index-pickle.js'
 
 /**
  * - `unsaved`: nothing was ever saved, or only vectors that have been deleted since: all is in the log.
@@ -33,13 +34,13 @@ export type IndexProblemKind =
   | 'labels collide'
   | 'not finite'
 
-/** The saved index of a collection, in memory: 1 byte per vector and the ids. */
+/** The saved index of a collection, in memory: 1 byte per vector, and 16 to 32 per id. */
 export interface IndexFacts {
   readonly state: IndexState
   readonly header: HnswHeader | null
   readonly problems: readonly IndexProblem[]
-  /** Empty unless `saved`. */
-  readonly idToLabel: ReadonlyMap<string, number>
+  /** The labels by id. Empty unless `saved`. */
+  readonly ids: IdTable
   readonly labels: LabelStates
   readonly labelsGiven: number
   /** Of the pickle; releases before 0.5.6 kept the position there. */
@@ -62,11 +63,11 @@ export interface IndexJob {
 /** Reads the files of a vector segment. Rejects only with file system errors and AbortedError. */
 export async function inspectIndex(job: IndexJob): Promise<IndexFacts> {
   const metadata = await readMetadata(path.join(job.folder, PICKLE_FILE), job.signal)
-  if (metadata === 'absent')
+  if (metadata === null)
     return job.wasSaved ? without('missing', missing(await isThere(job.folder))) : unsaved()
   if (metadata instanceof PickleError)
     return without('unreadable', { kind: 'metadata damaged', text: metadata.message })
-  if (metadata.idToLabel.size === 0) return unsaved()
+  if (metadata.labels.size === 0) return unsaved()
   let index: HnswIndex
   try {
     index = await openHnswIndex(job.folder)
@@ -82,44 +83,19 @@ export async function inspectIndex(job: IndexJob): Promise<IndexFacts> {
   }
 }
 
-interface Metadata extends IndexPickleFields {
-  readonly idToLabel: ReadonlyMap<string, number>
-}
-
-const PIECE_BYTES = 1024 * 1024
-const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
-
 async function readMetadata(
   file: string,
   signal: AbortSignal | undefined,
-): Promise<Metadata | 'absent' | PickleError> {
-  const idToLabel = new Map<string, number>()
-  const parser = new IndexPickleParser((source, from, to, label) => {
-    idToLabel.set(utf8.decode(source.subarray(from, to)), label)
-  })
+): Promise<IndexLabels | PickleError | null> {
   try {
-    const handle = await open(file, 'r')
-    try {
-      for (;;) {
-        throwIfAborted(signal)
-        // The parser keeps a part of the piece until the next one comes.
-        const buffer = Buffer.allocUnsafe(PIECE_BYTES)
-        const { bytesRead } = await handle.read(buffer, 0, PIECE_BYTES)
-        if (bytesRead === 0) break
-        parser.push(buffer.subarray(0, bytesRead))
-      }
-    } finally {
-      await handle.close()
-    }
-    return { ...parser.end(), idToLabel }
+    return await readIndexPickle(file, signal)
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 'absent'
     if (error instanceof PickleError) return error
     throw error
   }
 }
 
-async function inspectFiles(job: IndexJob, index: HnswIndex, metadata: Metadata): Promise<IndexFacts> {
+async function inspectFiles(job: IndexJob, index: HnswIndex, metadata: IndexLabels): Promise<IndexFacts> {
   const { header } = index
   const sizes = await index.sizes()
   const problems: IndexProblem[] = []
@@ -141,27 +117,25 @@ async function inspectFiles(job: IndexJob, index: HnswIndex, metadata: Metadata)
   if (notFinite > 0) problems.push({ kind: 'not finite', text: `${notFinite} vectors with NaN or infinity` })
   const links = await index.walkLinks(job.signal)
   problems.push(...linkProblems(links, sizes.get('link_lists.bin') ?? null))
-  const collision = highest(metadata.idToLabel) - metadata.totalElementsAdded
+  const collision = metadata.highest - metadata.totalElementsAdded
   if (collision > 0)
     problems.push({
       kind: 'labels collide',
-      text: `${metadata.totalElementsAdded} vectors were added by its count, and one has the number ${highest(metadata.idToLabel)}`,
+      text: `${metadata.totalElementsAdded} vectors were added by its count, and one has the number ${metadata.highest}`,
     })
   const files = [...sizes.values()].flatMap((size) => size ?? [])
   return {
     state: 'saved',
     header,
     problems,
-    idToLabel: metadata.idToLabel,
+    ids: metadata.labels,
     labels,
     labelsGiven: metadata.totalElementsAdded,
     maxSeqId: metadata.maxSeqId,
     bytes: files.reduce((sum, { apparent }) => sum + apparent, 0),
     allocatedBytes: files.reduce((sum, { allocated }) => sum + allocated, 0),
     memoryBytes:
-      header.maxElements * (header.elementSize + PER_ELEMENT) +
-      links.bytes +
-      metadata.idToLabel.size * PER_ID,
+      header.maxElements * (header.elementSize + PER_ELEMENT) + links.bytes + metadata.labels.size * PER_ID,
   }
 }
 
@@ -169,12 +143,6 @@ async function inspectFiles(job: IndexJob, index: HnswIndex, metadata: Metadata)
 const PER_ELEMENT = 100
 /** Two hash maps with the id in each. */
 const PER_ID = 160
-
-function highest(idToLabel: ReadonlyMap<string, number>): number {
-  let most = 0
-  for (const label of idToLabel.values()) if (label > most) most = label
-  return most
-}
 
 function without(state: IndexState, problem: IndexProblem): IndexFacts {
   return { ...unsaved(), state, problems: [problem] }
@@ -185,7 +153,7 @@ function unsaved(): IndexFacts {
     state: 'unsaved',
     header: null,
     problems: [],
-    idToLabel: new Map(),
+    ids: new IdTable(),
     labels: new LabelStates(),
     labelsGiven: 0,
     maxSeqId: null,

@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../core/errors.js'
+import type { ValueFacts } from './inspect-values.js'
 import { countInSteps, tablesOf } from './inspect-steps.js'
 import type { Database } from './sqlite.js'
 
@@ -27,6 +28,8 @@ interface Rule {
   readonly kind: OrphanKind
   readonly table: string
   readonly key: string
+  /** That the condition refers to. */
+  readonly columns: readonly string[]
   /** What to show of a row. */
   readonly name: string
   readonly where: string
@@ -39,6 +42,7 @@ const rules: readonly Rule[] = [
     kind: 'segments',
     table: 'segments',
     key: 'rowid',
+    columns: ['collection'],
     name: 't.id',
     where: 't.collection IS NULL OR t.collection NOT IN (SELECT id FROM collections)',
     needs: ['collections'],
@@ -47,6 +51,7 @@ const rules: readonly Rule[] = [
     kind: 'collections',
     table: 'collections',
     key: 'rowid',
+    columns: ['database_id'],
     name: 't.name',
     where: 't.database_id NOT IN (SELECT id FROM databases)',
     needs: ['databases'],
@@ -55,6 +60,7 @@ const rules: readonly Rule[] = [
     kind: 'databases',
     table: 'databases',
     key: 'rowid',
+    columns: ['tenant_id'],
     name: "t.tenant_id || '/' || t.name",
     where: 't.tenant_id NOT IN (SELECT id FROM tenants)',
     needs: ['tenants'],
@@ -63,6 +69,7 @@ const rules: readonly Rule[] = [
     kind: 'records',
     table: 'embeddings',
     key: 'id',
+    columns: ['segment_id'],
     name: 't.embedding_id',
     where: 't.segment_id NOT IN (SELECT id FROM segments)',
     needs: ['segments'],
@@ -74,6 +81,7 @@ const rules: readonly Rule[] = [
     kind: 'collection metadata',
     table: 'collection_metadata',
     key: 'rowid',
+    columns: ['collection_id'],
     name: 't.collection_id',
     where: 't.collection_id NOT IN (SELECT id FROM collections)',
     needs: ['collections'],
@@ -84,15 +92,17 @@ const rules: readonly Rule[] = [
     kind: 'log',
     table: 'embeddings_queue',
     key: 'seq_id',
+    columns: ['topic'],
     name: 't.topic',
     where: 'substr(t.topic, -36) NOT IN (SELECT id FROM collections)',
     needs: ['collections'],
   },
 ]
 
-/** Every kind of which there are rows. */
+/** Every kind of which there are rows; those among the values of records have been counted already. */
 export async function findOrphanRows(
   database: Database,
+  values: ValueFacts,
   signal?: AbortSignal,
 ): Promise<readonly OrphanRows[]> {
   const tables = tablesOf(database)
@@ -100,10 +110,15 @@ export async function findOrphanRows(
   for (const rule of rules) {
     if (![rule.table, ...rule.needs].every((table) => tables.has(table))) continue
     throwIfAborted(signal)
-    const rows = await countInSteps(database, rule, signal)
+    const rows = countedOf(rule, values) ?? (await countInSteps(database, rule, signal))
     if (rows > 0) found.push({ kind: rule.kind, rows, examples: examplesOf(database, rule) })
   }
   return found
+}
+
+function countedOf({ kind }: Rule, { orphanValues, orphanTexts }: ValueFacts): number | undefined {
+  if (kind === 'metadata') return orphanValues
+  return kind === 'documents' ? orphanTexts : undefined
 }
 
 function examplesOf(database: Database, { table, where, name }: Rule): readonly string[] {
@@ -114,7 +129,7 @@ function examplesOf(database: Database, { table, where, name }: Rule): readonly 
 
 function ofRecords(kind: OrphanKind, table: string, key: string, id = key): Rule {
   const where = `NOT EXISTS (SELECT 1 FROM embeddings AS e WHERE e.id = t.${id})`
-  return { kind, table, key, name: `t.${id}`, where, needs: ['embeddings'] }
+  return { kind, table, key, columns: [id], name: `t.${id}`, where, needs: ['embeddings'] }
 }
 
 function ofSegments(kind: OrphanKind, table: string): Rule {
@@ -122,6 +137,7 @@ function ofSegments(kind: OrphanKind, table: string): Rule {
     kind,
     table,
     key: 'rowid',
+    columns: ['segment_id'],
     name: 't.segment_id',
     where: 't.segment_id NOT IN (SELECT id FROM segments)',
     needs: ['segments'],

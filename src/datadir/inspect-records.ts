@@ -1,6 +1,8 @@
+import { isErrno } from '../core/errors.js'
+import { PickleError } from './errors.js'
 import { seqIdOf } from './inspect-steps.js'
 import { packedIds } from './packed-ids.js'
-import { replayLog, type BlockedReplay, type ReplayedLog, type ReplayJob } from './replay-log.js'
+import { labelIn, replayLog, type BlockedReplay, type ReplayedLog, type ReplayJob } from './replay-log.js'
 
 /** Records and vectors of a collection, as they are after the server has read its log. */
 export interface RecordFacts {
@@ -23,8 +25,8 @@ export interface RecordFacts {
 const MOST_IDS = 20
 
 export interface RecordJob extends ReplayJob {
-  /** The ids of the saved index. */
-  readonly savedIds: () => Iterable<string>
+  /** The ids of the saved index, from its file. */
+  readonly savedIds: () => AsyncIterable<string>
   /** Records with a later number are left out: the log was read before they were written. Null: nobody writes. */
   readonly newest: bigint | null
 }
@@ -35,7 +37,7 @@ export async function inspectRecords(job: RecordJob): Promise<RecordFacts> {
   const hasVector = (id: string) => {
     const spoken = replayed.vectors.get(id)
     if (spoken !== undefined) return spoken
-    const label = job.labelOf(id)
+    const label = labelIn(job.ids, id)
     return label !== undefined && job.labels.get(label) === 'live'
   }
   let records = 0
@@ -49,10 +51,26 @@ export async function inspectRecords(job: RecordJob): Promise<RecordFacts> {
     else if (lostIds.length < MOST_IDS) lostIds.push(id)
   }
   const seenInTables = new Set<string>()
-  for await (const id of packedIds(job.database, job.metadataSegment ?? '', job.signal)) {
-    const spoken = replayed.records.get(id)
-    if (spoken !== undefined) seenInTables.add(id)
-    if (spoken !== false) see(id)
+  const isQuiet = replayed.records.size + replayed.vectors.size === 0
+  for await (const { bytes, starts, ends } of packedIds(
+    job.database,
+    job.metadataSegment ?? '',
+    job.signal,
+  )) {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    for (let at = 0; at < ends.length; at++) {
+      const [from = 0, to = 0] = [starts[at], ends[at]]
+      // Without a text for each of a million ids.
+      if (isQuiet && job.labels.get(job.ids.get(bytes, from, to)) === 'live') {
+        records++
+        withVector++
+        continue
+      }
+      const id = text.toString('utf8', from, to)
+      const spoken = replayed.records.get(id)
+      if (spoken !== undefined) seenInTables.add(id)
+      if (spoken !== false) see(id)
+    }
   }
   for (const [id, isRecord] of replayed.records) if (isRecord && !seenInTables.has(id)) see(id)
   const vectors = countVectors(job, replayed)
@@ -63,7 +81,7 @@ export async function inspectRecords(job: RecordJob): Promise<RecordFacts> {
     lost: records - withVector,
     lostIds,
     surplus,
-    surplusIds: surplus > 0 ? surplusIds(job, replayed) : [],
+    surplusIds: surplus > 0 ? await surplusIds(job, replayed) : [],
     strays: Math.max(0, job.labels.live - vectors),
     blocked: replayed.blocked,
   }
@@ -82,15 +100,16 @@ function isLater({ database, metadataSegment, newest }: RecordJob, id: string): 
 
 function countVectors(job: RecordJob, { vectors }: ReplayedLog): number {
   let count = 0
-  for (const id of job.savedIds()) {
-    const label = job.labelOf(id)
-    if (!vectors.has(id) && label !== undefined && job.labels.get(label) === 'live') count++
+  for (const label of job.ids.values()) if (job.labels.get(label) === 'live') count++
+  for (const [id, has] of vectors) {
+    const label = labelIn(job.ids, id)
+    if (label !== undefined && job.labels.get(label) === 'live') count--
+    if (has) count++
   }
-  for (const has of vectors.values()) if (has) count++
   return count
 }
 
-function surplusIds(job: RecordJob, replayed: ReplayedLog): readonly string[] {
+async function surplusIds(job: RecordJob, replayed: ReplayedLog): Promise<readonly string[]> {
   const isRecord = (id: string) =>
     replayed.records.get(id) ??
     job.database.get(
@@ -100,10 +119,15 @@ function surplusIds(job: RecordJob, replayed: ReplayedLog): readonly string[] {
     ) !== undefined
   const found: string[] = []
   const candidates = [...[...replayed.vectors].filter(([, has]) => has).map(([id]) => id)]
-  for (const ids of [candidates, job.savedIds()])
-    for (const id of ids) {
-      if (found.length >= MOST_IDS) return found
-      if (replayed.vectors.get(id) !== false && !found.includes(id) && !isRecord(id)) found.push(id)
-    }
+  try {
+    for (const ids of [candidates, job.savedIds()])
+      for await (const id of ids) {
+        if (found.length >= MOST_IDS) return found
+        if (replayed.vectors.get(id) !== false && !found.includes(id) && !isRecord(id)) found.push(id)
+      }
+  } catch (error) {
+    // The index is just being saved: the caller finds that out, and reads it again.
+    if (!(error instanceof PickleError) && !isErrno(error, 'ENOENT', 'ENOTDIR')) throw error
+  }
   return found
 }

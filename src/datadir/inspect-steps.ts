@@ -6,39 +6,54 @@ import type { Database, SqlRow, SqlValue } from './sqlite.js'
 /** Rows of one statement. A running server's writers wait for readers, so no statement may take long. */
 export const STEP_ROWS = 20_000
 
-/** What is counted: `table AS t`, in the order of an indexed column, where a condition on `t` holds. */
-export interface CountJob {
+/** A table to go through, as `t`, in the order of an indexed column. */
+export interface StepJob {
   readonly table: string
-  /** Indexed, and an integer in all rows. */
+  /** Indexed, unique, and an integer in all rows. */
   readonly key: string
-  readonly where: string
+  /** Of `t`, what joins and conditions refer to. */
+  readonly columns: readonly string[]
+  /** With other tables, each with at most one row for a row of `t`. */
+  readonly joins?: string
 }
 
-/** Counts in small steps, between which writers and the event loop get their turn. */
+/** Counts the rows for which a condition on `t` holds. */
 export async function countInSteps(
   database: Database,
-  { table, key, where }: CountJob,
+  { where, ...job }: StepJob & { readonly where: string },
   signal?: AbortSignal,
 ): Promise<number> {
-  let count = 0
+  const [count = 0] = await countsInSteps(database, { ...job, conditions: [where] }, signal)
+  return count
+}
+
+/**
+ * Counts for several conditions at once, since reading is what takes the time; in small steps, between which
+ * writers and the event loop get their turn.
+ */
+export async function countsInSteps(
+  database: Database,
+  job: StepJob & { readonly conditions: readonly string[] },
+  signal?: AbortSignal,
+): Promise<readonly number[]> {
+  const { table, key, columns, joins = '', conditions } = job
+  const wanted = [...new Set([key, ...columns])].map((column) => `${column} AS ${column}`)
+  const counted = conditions.map(
+    (condition, index) => `count(CASE WHEN ${condition} THEN 1 END) AS n${index}`,
+  )
+  const counts = conditions.map(() => 0)
   let after: SqlValue = null
   for (;;) {
     throwIfAborted(signal)
-    const behind: string = after === null ? '' : `AND t.${key} > ?`
-    const values: readonly SqlValue[] = after === null ? [] : [after]
-    const last: SqlValue | undefined = database.get(
-      `SELECT t.${key} AS last FROM ${table} AS t WHERE true ${behind} ORDER BY t.${key} LIMIT 1 OFFSET ${STEP_ROWS}`,
-      ...values,
-    )?.['last']
-    const upTo = last === undefined ? '' : `AND t.${key} <= ?`
-    const row = database.get(
-      `SELECT count(*) AS n FROM ${table} AS t WHERE (${where}) ${behind} ${upTo}`,
-      ...values,
-      ...(last === undefined ? [] : [last]),
+    const behind: string = after === null ? '' : `WHERE ${key} > ?`
+    const row: SqlRow | undefined = database.get(
+      `SELECT count(*) AS step_rows, max(t.${key}) AS step_last, ${counted.join(', ')}
+       FROM (SELECT ${wanted.join(', ')} FROM ${table} ${behind} ORDER BY ${key} LIMIT ${STEP_ROWS}) AS t ${joins}`,
+      ...(after === null ? [] : [after]),
     )
-    count += Number(row?.['n'] ?? 0)
-    if (last === undefined) return count
-    after = last
+    for (const index of counts.keys()) counts[index] = (counts[index] ?? 0) + Number(row?.[`n${index}`] ?? 0)
+    if (Number(row?.['step_rows'] ?? 0) < STEP_ROWS) return counts
+    after = row?.['step_last'] ?? null
     await setImmediate()
   }
 }

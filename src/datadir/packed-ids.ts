@@ -2,19 +2,20 @@ import { setImmediate } from 'node:timers/promises'
 
 import { throwIfAborted } from '../core/errors.js'
 import { PackedRows } from './packed-rows.js'
+import type { IdPieces } from './segment-vectors.js'
 import type { Database, SqlRow } from './sqlite.js'
 
 const PAGE_ROWS = 20_000
 
 /**
- * The ids in a metadata segment, by their bytes. A whole page of them comes as one value: a row that crosses from
+ * The ids in a metadata segment in the order of their bytes, page by page. A whole page of them comes as one value: a row that crosses from
  * the library into JavaScript costs more than everything else.
  */
 export async function* packedIds(
   database: Database,
   segmentId: string,
   signal?: AbortSignal,
-): AsyncGenerator<string> {
+): AsyncGenerator<IdPieces> {
   let last: Uint8Array | null = null
   for (;;) {
     throwIfAborted(signal)
@@ -25,11 +26,17 @@ export async function* packedIds(
     const packed = found?.['packed']
     if (!(packed instanceof Uint8Array) || packed.length === 0) return
     const rows = new PackedRows(packed)
-    while (!rows.ended) {
+    const starts = new Int32Array(PAGE_ROWS)
+    const ends = new Int32Array(PAGE_ROWS)
+    let count = 0
+    for (; !rows.ended; count++) {
       const length = rows.number()
-      last = packed.subarray(rows.at, rows.at + length)
-      yield rows.text(length)
+      starts[count] = rows.at
+      rows.at += length
+      ends[count] = rows.at
     }
+    last = packed.subarray(starts[count - 1], ends[count - 1])
+    yield { bytes: packed, starts: starts.subarray(0, count), ends: ends.subarray(0, count) }
     await setImmediate()
   }
 }

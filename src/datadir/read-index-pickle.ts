@@ -9,6 +9,8 @@ import { IndexPickleParser, type IndexPickleFields } from './pickle.js'
 /** The labels of the records of an index, without the ids themselves. */
 export interface IndexLabels extends IndexPickleFields {
   readonly labels: IdTable
+  /** Of the labels; 0 when there is none. */
+  readonly highest: number
 }
 
 const PIECE = 1024 * 1024
@@ -38,14 +40,29 @@ async function readOnce(
 ): Promise<IndexLabels & { pairs: number }> {
   // A record takes 20 bytes beside its id in each of the two dicts.
   const labels = new IdTable(Math.ceil((await stat(file)).size / 64))
-  let pairs = 0
+  let [pairs, highest] = [0, 0]
   const parser = new IndexPickleParser((bytes, from, to, label) => {
     labels.set(bytes, from, to, label)
     pairs++
+    if (label > highest) highest = label
   })
   for await (const piece of createReadStream(file, { highWaterMark: PIECE })) {
     throwIfAborted(signal)
     if (piece instanceof Uint8Array) parser.push(piece)
   }
-  return { ...parser.end(), labels, pairs }
+  return { ...parser.end(), labels, highest, pairs }
+}
+
+/** The ids of an index pickle, piece by piece. Rejects with {@link PickleError}. */
+export async function* idsOfPickle(file: string, signal?: AbortSignal): AsyncGenerator<string> {
+  let ids: string[] = []
+  const parser = new IndexPickleParser((bytes, from, to) => {
+    ids.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', from, to))
+  })
+  for await (const piece of createReadStream(file, { highWaterMark: PIECE })) {
+    throwIfAborted(signal)
+    if (piece instanceof Uint8Array) parser.push(piece)
+    yield* ids
+    ids = []
+  }
 }

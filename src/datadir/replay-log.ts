@@ -1,4 +1,5 @@
 import { rowsInSteps } from './inspect-steps.js'
+import type { IdTable } from './id-table.js'
 import type { LabelStates } from './label-states.js'
 import type { Database, SqlRow } from './sqlite.js'
 
@@ -26,8 +27,8 @@ export interface ReplayJob {
   /** The collection's METADATA segment, or null when it has none. */
   readonly metadataSegment: string | null
   readonly positions: { readonly metadata: bigint; readonly vectors: bigint }
-  /** Of the saved index; changed as the server would change it. */
-  readonly labelOf: (id: string) => number | undefined
+  /** Labels of the saved index, and what its file says of them; the latter is changed as the server would. */
+  readonly ids: IdTable
   readonly labels: LabelStates
   readonly labelsGiven: number
   readonly signal: AbortSignal | undefined
@@ -55,6 +56,13 @@ export async function replayLog(job: ReplayJob): Promise<ReplayedLog> {
   )
   for await (const row of rows) replay.apply(row)
   return replay
+}
+
+/** The label of an id in the saved index. */
+export function labelIn(ids: IdTable, id: string): number | undefined {
+  const bytes = Buffer.from(id)
+  const label = ids.get(bytes, 0, bytes.length)
+  return Number.isNaN(label) ? undefined : label
 }
 
 class Replay implements ReplayedLog {
@@ -114,6 +122,6 @@ class Replay implements ReplayedLog {
 
   #labelOf(id: string): number | undefined {
     if (this.vectors.get(id) === false) return undefined
-    return this.#newLabels.get(id) ?? this.#job.labelOf(id)
+    return this.#newLabels.get(id) ?? labelIn(this.#job.ids, id)
   }
 }

@@ -27,13 +27,8 @@ export async function builtCli(): Promise<string> {
 async function sourceFiles(): Promise<string[]> {
   const entries = await readdir(path.join(root, 'src'), { recursive: true })
   const sources = entries.filter((entry) => entry.endsWith('.ts')).map((entry) => path.join('src', entry))
-  return [
-    ...sources,
-    'package.json',
-    'bin/chroma-ops.js',
-    'bin/embedded-server.js',
-    'bin/copy-database.js',
-  ].sort()
+  const launchers = (await readdir(path.join(root, 'bin'))).map((name) => path.join('bin', name))
+  return [...sources, 'package.json', ...launchers].sort()
 }
 
 async function stateOf(files: readonly string[]): Promise<string> {

@@ -81,7 +81,7 @@ function healthOf(
     status: statusOf(observations.map((observation) => directoryFinding(directory, observation))),
     records: records.records,
     vectors: {
-      saved: index.idToLabel.size,
+      saved: index.ids.size,
       inLog: records.vectorsInLog,
       lost: records.lost,
       lostIds: records.lostIds,
@@ -91,7 +91,7 @@ function healthOf(
         ? null
         : {
             elements: index.header.elements,
-            deleted: index.header.elements - index.idToLabel.size,
+            deleted: index.header.elements - index.ids.size,
             bytes: index.bytes,
             allocatedBytes: index.allocatedBytes,
             memoryBytes: index.memoryBytes,

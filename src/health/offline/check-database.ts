@@ -1,6 +1,6 @@
 import type { CollectionName } from '../../core/records.js'
 import type { DataDirectory } from '../../datadir/data-directory.js'
-import { inspectFullText } from '../../datadir/inspect-full-text.js'
+import { inspectValues } from '../../datadir/inspect-values.js'
 import { inspectLog, type LogFacts } from '../../datadir/inspect-log.js'
 import { inspectMigrations } from '../../datadir/inspect-migrations.js'
 import { findOrphanRows } from '../../datadir/inspect-orphans.js'
@@ -15,8 +15,6 @@ import { bytesText } from './figures.js'
 
 export interface CheckedDatabase {
   readonly health: DatabaseHealth
-  /** Null when the tables that it needs are missing, or its level does not ask for it. */
-  readonly log: LogFacts | null
   readonly observations: readonly Observation[]
 }
 
@@ -74,7 +72,6 @@ export async function checkDatabase(job: {
       checked: isChecked ? (level === 'deep' ? 'thorough' : 'quick') : null,
       log: rows === null ? null : logFigures(rows.log),
     },
-    log: rows?.log ?? null,
     observations: [...observations, ...(rows?.observations ?? [])],
   }
 
@@ -83,12 +80,13 @@ export async function checkDatabase(job: {
   ): Promise<Pick<CheckedDatabase, 'observations'> & { log: LogFacts }> {
     const positions = inspectPositions(database)
     const log = await inspectLog(database, readPositions(positions), signal)
-    const fullText = await inspectFullText(database, signal)
+    const values = await inspectValues(database, signal)
+    const { fullText } = values
     const integers = fingerprint.metadb >= INTEGERS
     return {
       log,
       observations: [
-        ...orphanObservations(await findOrphanRows(database, signal)),
+        ...orphanObservations(await findOrphanRows(database, values, signal)),
         ...logObservations({ log, positions, integers, nameOf: of.nameOf }),
         ...(fullText === null ? [] : fullTextObservations(fullText)),
       ],

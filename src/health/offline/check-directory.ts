@@ -3,21 +3,22 @@ import path from 'node:path'
 import type { ChromaApi } from '../../chroma/api.js'
 import type { ServerOptions } from '../../chroma/transport.js'
 import { selectCollections, type CollectionSelection } from '../../core/collection-pattern.js'
-import { isErrno, OpsError, UsageError } from '../../core/errors.js'
+import { isErrno, UsageError } from '../../core/errors.js'
 import type { Progress } from '../../core/progress.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import { openDataDirectory, type DataDirectory } from '../../datadir/data-directory.js'
-import { DatabaseBusyError, SqliteMissingError } from '../../datadir/errors.js'
 import { inspectFolder, type FolderFacts } from '../../datadir/inspect-folder.js'
 import { bySeverity, statusOf, type HealthLevel } from '../report.js'
 import { directoryFinding, type Observation } from './catalogue.js'
 import { backupObservations } from './check-backup.js'
 import { checkCollections, type CheckedCollections } from './check-collections.js'
+import { checkDatabaseApart } from './check-database-apart.js'
 import { checkDatabase, type CheckedDatabase } from './check-database.js'
 import { folderObservations, missingDatabase } from './check-folder.js'
 import { checkServerView, checkUpgrade } from './check-other-views.js'
 import { checkSurroundings } from './check-surroundings.js'
 import type { DirectoryReport, LastBackup } from './directory-report.js'
+import { readable, unreadable } from './unreadable.js'
 
 export interface DirectoryHealthJob {
   /** The data directory. Nothing in it is changed. */
@@ -122,20 +123,14 @@ async function examineOpened(
   folder: FolderFacts,
   holder: DirectoryReport['holder']['state'],
 ): Promise<Found> {
-  const { level, signal } = job
+  const { level } = job
   const definitions = definitionsOf(directory)
   const all = 'id' in definitions ? [] : definitions
-  const byId = new Map(all.map((definition) => [definition.id, definition]))
-  const database = await readable(() =>
-    checkDatabase({
-      directory,
-      level,
-      held: holder === 'held',
-      nameOf: (id) => byId.get(id) ?? null,
-      signal,
-    }),
+  const { database, collections } = await withBoth(
+    job.signal,
+    (signal) => readable(() => databaseOf({ ...job, signal }, directory, all, holder, folder)),
+    (signal) => readable(() => collectionsOf({ ...job, signal }, directory, all, holder)),
   )
-  const collections = await readable(() => collectionsOf(job, directory, all, holder))
   const observations = [
     ...('id' in definitions ? [definitions] : []),
     ...observationsOf(database),
@@ -157,6 +152,41 @@ async function examineOpened(
     server: server.report,
     observations: unique([...observations, ...upgrade.observations, ...server.observations]),
   }
+}
+
+/** Database and indexes at the same time; when one fails, the other is stopped. */
+async function withBoth<D, C>(
+  signal: AbortSignal | undefined,
+  checkDatabase: (signal: AbortSignal) => Promise<D>,
+  checkCollections: (signal: AbortSignal) => Promise<C>,
+): Promise<{ readonly database: D; readonly collections: C }> {
+  const stopping = new AbortController()
+  const both = AbortSignal.any([stopping.signal, ...(signal === undefined ? [] : [signal])])
+  try {
+    const [database, collections] = await Promise.all([checkDatabase(both), checkCollections(both)])
+    return { database, collections }
+  } finally {
+    stopping.abort()
+  }
+}
+
+/** A smaller one is checked sooner than a process has started. */
+const APART_BYTES = 32 * 1024 * 1024
+
+function databaseOf(
+  job: DirectoryHealthJob & { readonly signal: AbortSignal },
+  directory: DataDirectory,
+  definitions: readonly CollectionDefinition[],
+  holder: DirectoryReport['holder']['state'],
+  { databaseBytes }: FolderFacts,
+): Promise<CheckedDatabase | Observation> {
+  const { level, signal } = job
+  const held = holder === 'held'
+  // What was recovered is a copy that nobody else knows.
+  if (level !== 'live' && databaseBytes >= APART_BYTES && !directory.recovered)
+    return checkDatabaseApart({ directory: job.path, level, held }, signal)
+  const byId = new Map(definitions.map((definition) => [definition.id, definition]))
+  return checkDatabase({ directory, level, held, nameOf: (id) => byId.get(id) ?? null, signal })
 }
 
 function collectionsOf(
@@ -188,27 +218,6 @@ function definitionsOf(directory: DataDirectory): readonly CollectionDefinition[
     return unreadable(error)
   }
 }
-
-/** What a damaged database makes fail is a finding; the rest of the checks goes on. */
-async function readable<T>(read: () => Promise<T>): Promise<T | Observation> {
-  try {
-    return await read()
-  } catch (error) {
-    return unreadable(error)
-  }
-}
-
-function unreadable(error: unknown): Observation {
-  const isOurs = error instanceof OpsError && DAMAGE.has(error.code)
-  if (!isOurs || error instanceof DatabaseBusyError || error instanceof SqliteMissingError) throw error
-  return {
-    id: error.code === 'DATABASE_DAMAGED' ? 'DATABASE_DAMAGED' : 'DATABASE_UNREADABLE',
-    evidence: error.message,
-  }
-}
-
-/** Codes of errors that a damaged or foreign file leads to. */
-const DAMAGE = new Set(['DATABASE_DAMAGED', 'DATABASE_FAILED', 'DATABASE_JOURNAL', 'NOT_A_DATA_DIRECTORY'])
 
 function observationsOf(checked: CheckedDatabase | CheckedCollections | Observation): readonly Observation[] {
   return 'id' in checked ? [checked] : checked.observations

@@ -1,6 +1,6 @@
 import type { CollectionName } from '../../core/records.js'
 import type { CollectionLog, LogFacts } from '../../datadir/inspect-log.js'
-import type { FullTextFacts } from '../../datadir/inspect-full-text.js'
+import type { FullTextFacts } from '../../datadir/inspect-values.js'
 import type { OrphanKind, OrphanRows } from '../../datadir/inspect-orphans.js'
 import type { SegmentPosition } from '../../datadir/inspect-sequence.js'
 import type { DirectoryFindingId, Observation } from './catalogue.js'
