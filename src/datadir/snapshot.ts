@@ -5,6 +5,7 @@ import { sleep } from '../core/abort.js'
 import { isErrno, throwIfAborted } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
 import { requireDatabase } from './data-directory.js'
+import { explained } from './own-folder.js'
 import { openDatabase } from './sqlite.js'
 import { copySparse } from './copy-file.js'
 import { DatabaseCopier } from './database-copier.js'
@@ -153,8 +154,12 @@ function failed({ directory, maxStallMs }: SnapshotJob, why: 'stalled' | 'unlock
 /** A copy of the database in which the transaction of a killed process has been rolled back. */
 async function rolledBack({ directory, staging, signal }: SnapshotJob): Promise<string> {
   const copy = path.join(staging, DATABASE_FILE)
-  await copySparse(path.join(directory, DATABASE_FILE), copy, signal)
-  await copySparse(path.join(directory, JOURNAL_FILE), path.join(staging, JOURNAL_FILE), signal)
+  try {
+    await copySparse(path.join(directory, DATABASE_FILE), copy, signal)
+    await copySparse(path.join(directory, JOURNAL_FILE), path.join(staging, JOURNAL_FILE), signal)
+  } catch (error) {
+    throw explained(error, `copy the database to ${staging}`)
+  }
   // Opening it for writing is what rolls back.
   const database = await openDatabase(copy, { mode: 'write' })
   database.close()
