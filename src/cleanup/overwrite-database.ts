@@ -4,6 +4,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 
 import { IntegrityError, isErrno } from '../core/errors.js'
+import { OVERWRITING as MAGIC } from '../datadir/overwritten.js'
 import { QuarantineRunError } from './errors.js'
 
 /** What stands in the place of the first page while a database is overwritten. */
@@ -14,7 +15,6 @@ interface Unfinished {
   readonly sha256: string
 }
 
-const MAGIC = 'chroma-ops is overwriting this database\n'
 /** The smallest page of Chroma's databases; the note must fit into it. */
 const FIRST_PAGE = 4096
 const CHUNK = 1 << 20

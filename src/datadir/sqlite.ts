@@ -1,3 +1,5 @@
+import path from 'node:path'
+
 import { asError, errnoOf, OpsError } from '../core/errors.js'
 import {
   DatabaseBusyError,
@@ -7,6 +9,7 @@ import {
   NotADataDirectoryError,
   SqliteMissingError,
 } from './errors.js'
+import { isOverwritten } from './overwritten.js'
 import { loadLibsql, loadNodeSqlite, type Driver, type OpenDriver } from './sqlite-driver.js'
 import { readBlob, SqlStatement } from './sqlite-statement.js'
 
@@ -169,13 +172,25 @@ function sqliteError(file: string, thrown: unknown): OpsError {
     case 6:
       return new DatabaseBusyError(file, thrown)
     case 11:
-    case 26:
       return new DatabaseDamagedError(file, thrown)
+    case 26:
+      return notADatabase(file, thrown)
     case 14:
       return new NotADataDirectoryError(file, 'the database cannot be opened')
     default:
       return new DatabaseFailedError(file, asError(thrown))
   }
+}
+
+function notADatabase(file: string, thrown: unknown): DatabaseDamagedError {
+  if (!isOverwritten(file)) return new DatabaseDamagedError(file, thrown)
+  const message =
+    'a vacuum was killed while it wrote it; the whole database is in the folder that was named with --via, and cleanup --apply finishes the work from there'
+  return new DatabaseDamagedError(
+    file,
+    { message },
+    `chroma-ops cleanup --path '${path.dirname(file)}' --apply`,
+  )
 }
 
 /** 1 (an error without a name) when the library does not say. */

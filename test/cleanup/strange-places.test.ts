@@ -11,6 +11,7 @@ import { emptyQuarantine, listQuarantine } from '../../src/cleanup/quarantine.js
 import { defaultQuarantine } from '../../src/cleanup/run-record.js'
 import { undoCleanup } from '../../src/cleanup/undo.js'
 import { makeOwnFolder } from '../../src/datadir/own-folder.js'
+import { openDatabase } from '../../src/datadir/sqlite.js'
 import { stateOf } from '../helpers/directory-state.js'
 import { makeLitteredDirectory, type LitteredDirectory } from '../helpers/littered-directory.js'
 import { cleanupJob, undoJob } from './jobs.js'
@@ -86,6 +87,11 @@ test('a note of a killed vacuum that cannot be read is told, by an undo too', as
   )
   for (const run of [planOf(cleanupJob(directory)), undoCleanup(undoJob(directory))])
     await expect(run).rejects.toMatchObject({ exitCode: 13, hint: expect.stringContaining('--via') })
+  await expect(openDatabase(path.join(directory, 'chroma.sqlite3'), { mode: 'read' })).rejects.toMatchObject({
+    code: 'DATABASE_DAMAGED',
+    message: expect.stringContaining('a vacuum was killed'),
+    hint: `chroma-ops cleanup --path '${directory}' --apply`,
+  })
   expect((await readdir(directory)).filter((name) => /^[0-9a-f]{8}-/.test(name))).toHaveLength(3)
 })
 
