@@ -277,8 +277,11 @@ export {
   type StoreCapabilities,
   type StoredBlob,
 } from './storage/blob-store.js'
+export type { AzureOptions } from './storage/azure-client.js'
+export type { GcsOptions } from './storage/gcs-client.js'
 export { LocalStore } from './storage/local-store.js'
 export { MemoryStore } from './storage/memory-store.js'
+export type { StoreTraffic } from './storage/metered-store.js'
 export { openStore, type StoreOptions } from './storage/open-store.js'
 export {
   probeStore,

@@ -4,6 +4,7 @@ import type { Environment, Settings } from '../config/settings.js'
 import type { RetryEvent } from '../core/retry.js'
 import type { RetryPolicy } from '../core/retry-policy.js'
 import { duration, grouped, plural, shortBytes } from '../output/format.js'
+import type { StoreTraffic } from '../storage/metered-store.js'
 
 /** As curl reads them; upper case HTTP_PROXY does not count where a web server may have set it. */
 export function proxyOptions(environment: Environment): ProxyOptions {
@@ -40,6 +41,11 @@ export function given<T>(values: Readonly<Record<string, T | null>>): Record<str
 /** Tells a person why nothing seems to happen. */
 export function retryText({ describe, attempt, delayMs, error }: RetryEvent): string {
   return `${describe}: attempt ${attempt} failed (${error.message}); again in ${duration(delayMs)}`
+}
+
+/** `store: 31.2 MiB sent, 1.2 MiB received`. */
+export function storeTrafficText({ uploadedBytes, downloadedBytes }: StoreTraffic): string {
+  return `store: ${shortBytes(uploadedBytes)} sent, ${shortBytes(downloadedBytes)} received`
 }
 
 /** `120 requests, 2 repeated, 3 connections made (1 recycled), 31.2 MiB received, 1.2 MiB sent`. */

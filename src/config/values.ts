@@ -33,6 +33,13 @@ export function sizeOf(text: string): number {
   return Math.round(Number(amount) * base ** ' kMGT'.indexOf(prefix === 'K' ? 'k' : prefix || ' '))
 }
 
+/** Bytes each second of `512KiB`, `10MiB/s`: at least 1 KiB. */
+export function rateOf(text: string): number {
+  const rate = sizeOf(text.replace(/\/s$/, ''))
+  if (rate >= 1024) return rate
+  throw new UsageError(`"${text}" is not a rate of at least 1 KiB each second`, { hint: 'for example 10MiB' })
+}
+
 /** A share between 0 (not included) and 1 of `5%` or `0.05`. */
 export function shareOf(text: string): number {
   const [, amount, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? []

@@ -5,8 +5,10 @@ import type { AzureOptions } from './azure-client.js'
 import { StoreNotFoundError, type BlobStore } from './blob-store.js'
 import type { GcsOptions } from './gcs-client.js'
 import { localError } from './local-errors.js'
+import { ByteRate } from './byte-rate.js'
 import { LocalStore } from './local-store.js'
 import { MemoryStore } from './memory-store.js'
+import { MeteredStore, type StoreTraffic } from './metered-store.js'
 import { RetryingStore, type StoreRetries } from './retrying-store.js'
 import { connectS3, type S3Options } from './s3-client.js'
 import { S3Store } from './s3-store.js'
@@ -20,6 +22,11 @@ export interface StoreOptions {
   /** Which proxy to use for an endpoint; default: none. */
   readonly proxy?: ProxyChoice | undefined
   readonly retry?: StoreRetries | undefined
+  /** Bytes each second, for all transfers of this store together; at least one blob is always under way. */
+  readonly limitUpload?: number | undefined
+  readonly limitDownload?: number | undefined
+  /** Told after each transfer. */
+  readonly onTraffic?: ((traffic: StoreTraffic) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -36,12 +43,12 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   switch (location.type) {
     case 'local':
       await isFolder(location.path)
-      return new LocalStore(location.path)
+      return metered(new LocalStore(location.path), options)
     case 'memory':
-      return namedMemory(location.name)
+      return metered(namedMemory(location.name), options)
     case 's3': {
       const connection = await connectS3(options.s3 ?? {}, proxyAgents(options.proxy, options.s3?.maxSockets))
-      return new RetryingStore(new S3Store(connection, location), options.retry)
+      return retrying(new S3Store(connection, location), options)
     }
     case 'azure': {
       const [{ connectAzure }, { AzureStore }] = await Promise.all([
@@ -49,7 +56,7 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
         import('./azure-store.js'),
       ])
       const connection = await connectAzure(options.azure ?? {}, location, options.proxy)
-      return new RetryingStore(new AzureStore(connection, location), options.retry)
+      return retrying(new AzureStore(connection, location), options)
     }
     case 'gcs': {
       const [{ connectGcs }, { GcsStore }] = await Promise.all([
@@ -57,9 +64,22 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
         import('./gcs-store.js'),
       ])
       const connection = await connectGcs(options.gcs, options.proxy)
-      return new RetryingStore(new GcsStore(connection, location), options.retry)
+      return retrying(new GcsStore(connection, location), options)
     }
   }
+}
+
+/** Repetitions count and are limited too: they use the line as well. */
+function retrying(store: BlobStore, options: StoreOptions): BlobStore {
+  return new RetryingStore(metered(store, options), options.retry)
+}
+
+function metered(store: BlobStore, { limitUpload, limitDownload, onTraffic }: StoreOptions): BlobStore {
+  return new MeteredStore(store, {
+    upload: limitUpload === undefined ? undefined : new ByteRate(limitUpload),
+    download: limitDownload === undefined ? undefined : new ByteRate(limitDownload),
+    onTraffic,
+  })
 }
 
 function namedMemory(name: string): MemoryStore {

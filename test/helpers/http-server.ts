@@ -17,6 +17,8 @@ export interface TestServer {
 export async function startHttpServer(handler: RequestListener, tls?: ServerOptions): Promise<TestServer> {
   const server = tls === undefined ? createServer(handler) : createSecureServer(tls, handler)
   let connections = 0
+  // On a busy machine the default of 5 s ends connections at the moment that they are used again.
+  server.keepAliveTimeout = 120_000
   server.on('connection', () => connections++)
   const port = await listen(server)
   return {

@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
+import { ByteRate } from '../../src/storage/byte-rate.js'
 import { LocalStore } from '../../src/storage/local-store.js'
 import { MemoryStore } from '../../src/storage/memory-store.js'
+import { MeteredStore } from '../../src/storage/metered-store.js'
 import { RetryingStore } from '../../src/storage/retrying-store.js'
 import { FakeS3, type FakeS3Options } from '../helpers/fake-s3.js'
 import { describeBlobStore } from './conformance.js'
@@ -13,6 +15,11 @@ describeBlobStore('MemoryStore', async () => ({ store: new MemoryStore(), dispos
 
 describeBlobStore('RetryingStore', async () => ({
   store: new RetryingStore(new MemoryStore()),
+  dispose: async () => {},
+}))
+
+describeBlobStore('MeteredStore', async () => ({
+  store: new MeteredStore(new MemoryStore(), { upload: new ByteRate(1e9), download: new ByteRate(1e9) }),
   dispose: async () => {},
 }))
 
