@@ -92,9 +92,8 @@ async function rescue(context: CommandContext, flags: Flags): Promise<void> {
 
 async function openRepository(context: CommandContext, { init }: Flags): Promise<Repository> {
   if (init !== true) return openOwnRepository(context)
-  const { initRepository } = await import('../backup/repository.js')
-  const store = await context.openRepositoryStore()
-  return (await initRepository({ store, now: context.host.now(), signal: context.signal })).repository
+  const { initWithKey } = await import('./repository-access.js')
+  return (await initWithKey(context, await context.openRepositoryStore())).repository
 }
 
 /** JSON lines; written as they come, so that nothing is gathered in memory. */
@@ -154,10 +153,11 @@ function describeRescue(result: ShownReport, style: Style): string {
 }
 
 function describeCollection(collection: RescuedCollection, style: Style): string[] {
-  const { records, whole, withoutVector, withoutText, idOnly, vectorsWithoutId, notes } = collection
+  const { records, whole, withoutVector, inPart, withoutText, idOnly, vectorsWithoutId, notes } = collection
   const facts = [
     `${grouped(whole)} of ${plural(records, 'record')} whole`,
     ...(withoutVector > 0 ? [style.bad(`${grouped(withoutVector)} with text but no vector`)] : []),
+    ...(inPart > 0 ? [style.bad(`${grouped(inPart)} in part, or not surely as they were`)] : []),
     ...(withoutText > 0 ? [style.bad(`${grouped(withoutText)} with vector but no text`)] : []),
     ...(idOnly > 0 ? [style.bad(`${grouped(idOnly)} with neither`)] : []),
     ...(vectorsWithoutId > 0

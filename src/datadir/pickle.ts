@@ -20,6 +20,9 @@ export interface IndexPickle extends IndexPickleFields {
 /** Takes one pair of `id_to_label`. The bytes of the id (UTF-8) are valid only during the call. */
 export type OnLabel = (bytes: Uint8Array, from: number, to: number, label: number) => void
 
+/** The same of a pair of `label_to_id`, where its id stands in the file a second time. */
+export type OnId = OnLabel
+
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
@@ -39,12 +42,14 @@ export function parseIndexPickle(bytes: Uint8Array): IndexPickle {
 /** The same, piece by piece, with memory for one piece. */
 export class IndexPickleParser {
   readonly #onLabel: OnLabel
+  readonly #onId: OnId | undefined
   readonly #machine: PickleMachine
   readonly #fields = new Map<string, PickleValue>()
   #left: Uint8Array = new Uint8Array(0)
 
-  constructor(onLabel: OnLabel) {
+  constructor(onLabel: OnLabel, onId?: OnId) {
     this.#onLabel = onLabel
+    this.#onId = onId
     this.#machine = new PickleMachine({
       field: (name, value) => void this.#fields.set(name, value),
       pair: (role, key, value) => this.#pair(role, key, value),
@@ -79,6 +84,8 @@ export class IndexPickleParser {
   }
 
   #pair(role: string, key: PickleValue, value: PickleValue): void {
+    if (role === 'label_to_id' && key.kind === 'number' && value.kind === 'text')
+      this.#onId?.(value.bytes, value.from, value.to, key.value)
     if (role !== 'id_to_label') return
     if (key.kind !== 'text' || value.kind !== 'number')
       throw new PickleError('id_to_label of the pickle of the index is not from texts to numbers')

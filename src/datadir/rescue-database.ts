@@ -1,6 +1,8 @@
 import { DatabaseDamagedError } from './errors.js'
-import { quoted, salvageTable, type SalvagedTable } from './rescue-table.js'
-import type { Database, SqlRow, SqlValue } from './sqlite.js'
+import { mendMetadata, mendRecords } from './rescue-keys.js'
+import { RowWriter } from './rescue-rows.js'
+import { salvageTable, type SalvagedTable } from './rescue-table.js'
+import type { Database } from './sqlite.js'
 
 /** Every table that records are read from, as Chroma 1.5 has it, with the columns that must be there. */
 const TABLES: Readonly<Record<string, string>> = {
@@ -27,14 +29,21 @@ const INDEXES = [
   'CREATE UNIQUE INDEX own_records ON embeddings (segment_id, embedding_id)',
   'CREATE INDEX own_arrays ON embedding_metadata_array (id, key)',
 ]
-/** The copy of each document that the full-text index keeps; `c0` is the text. */
-const DOCUMENTS = 'embedding_fulltext_search_content'
-const INSERTS_AT_ONCE = 10_000
 
-/** Whether reading the database as it is can be trusted. */
+export interface SalvagedDatabase {
+  readonly tables: readonly SalvagedTable[]
+  /** Rows of `embeddings` that only its index had. */
+  readonly recordsFound: number
+  /** Values of metadata, and documents, that only an index had. */
+  readonly valuesFound: number
+  /** Whether every record of the collections is there. */
+  readonly recordsComplete: boolean
+}
+
+/** Whether reading the database as it is can be trusted: also that tables say what their indexes say. */
 export function isSound(database: Database): boolean {
   try {
-    const [first] = database.all('PRAGMA quick_check(1)')
+    const [first] = database.all('PRAGMA integrity_check(1)')
     return Object.values(first ?? {})[0] === 'ok' && missingTables(database).length === 0
   } catch (error) {
     if (error instanceof DatabaseDamagedError) return false
@@ -43,10 +52,10 @@ export function isSound(database: Database): boolean {
 }
 
 /**
- * Copies what can be read of a damaged database into an empty one, row by row, without its indexes. Documents
- * that were lost with their metadata come from the full-text index, which has them a second time.
+ * Copies what can be read of a damaged database into an empty one, row by row, without its indexes; then what only
+ * the indexes still have, see {@link mendRecords} and {@link mendMetadata}.
  */
-export function salvageDatabase(source: Database, target: Database): readonly SalvagedTable[] {
+export function salvageDatabase(source: Database, target: Database): SalvagedDatabase {
   target.exec('PRAGMA foreign_keys = OFF')
   createTables(target)
   const there = tablesOf(source)
@@ -61,32 +70,20 @@ export function salvageDatabase(source: Database, target: Database): readonly Sa
     salvaged.push(salvageTable(source, name, columns, (row) => writer.add(row)))
     writer.end()
   }
-  if (
-    salvaged.some(({ name, lost }) => name === 'embedding_metadata' && lost.length > 0) &&
-    there.has(DOCUMENTS)
-  )
-    salvageDocuments(source, target)
-  return salvaged
+  const lost = new Set(salvaged.filter((table) => table.lost.length > 0).map(({ name }) => name))
+  const records = mendRecords(source, target)
+  return {
+    tables: salvaged,
+    recordsFound: records.found,
+    valuesFound: mendMetadata(source, target, lost),
+    recordsComplete: !lost.has('embeddings') || records.complete,
+  }
 }
 
 /** The tables, empty. */
 export function createTables(target: Database): void {
   for (const [name, columns] of Object.entries(TABLES)) target.exec(`CREATE TABLE ${name} (${columns})`)
   for (const sql of INDEXES) target.exec(sql)
-}
-
-function salvageDocuments(source: Database, target: Database): void {
-  target.exec('BEGIN')
-  salvageTable(source, DOCUMENTS, ['id', 'c0'], ({ id = null, c0 = null }) => {
-    if (typeof c0 !== 'string') return
-    target.run(
-      `INSERT OR IGNORE INTO embedding_metadata (id, key, string_value)
-       SELECT id, 'chroma:document', CAST(? AS TEXT) FROM embeddings WHERE id = ?`,
-      Buffer.from(c0),
-      id,
-    )
-  })
-  target.exec('COMMIT')
 }
 
 function missingTables(database: Database): readonly string[] {
@@ -119,36 +116,4 @@ function columnsIn(
 
 function columnNames(database: Database, table: string): readonly string[] {
   return database.all('SELECT name FROM pragma_table_info(?)', table).map(({ name }) => String(name))
-}
-
-class RowWriter {
-  readonly #target: Database
-  readonly #sql: string
-  readonly #columns: readonly string[]
-  #pending = 0
-
-  constructor(target: Database, name: string, columns: readonly string[]) {
-    this.#target = target
-    this.#columns = columns
-    const places = columns.map(() => 'CASE WHEN ? THEN CAST(? AS TEXT) ELSE ? END')
-    // Lists keep their order by row id. A row that says the same again is of a damaged page.
-    this.#sql = `INSERT OR IGNORE INTO ${quoted(name)} (rowid, ${columns.map(quoted).join(', ')}) VALUES (?, ${places.join(', ')})`
-    target.exec('BEGIN')
-  }
-
-  add(row: SqlRow): void {
-    const values: SqlValue[] = [row['salvaged_rowid'] ?? null]
-    for (const column of this.#columns) {
-      const value = row[column] ?? null
-      // A text parameter would end at a NUL.
-      if (typeof value === 'string') values.push(1n, Buffer.from(value), null)
-      else values.push(0n, null, value)
-    }
-    this.#target.run(this.#sql, ...values)
-    if (++this.#pending % INSERTS_AT_ONCE === 0) this.#target.exec('COMMIT; BEGIN')
-  }
-
-  end(): void {
-    this.#target.exec('COMMIT')
-  }
 }

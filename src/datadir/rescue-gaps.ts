@@ -1,5 +1,6 @@
 import type { RepairedIndex } from './rescue-index.js'
-import type { SqlRow, Database } from './sqlite.js'
+import { DISPUTED_RECORDS, DOUBTFUL_RECORDS } from './rescue-keys.js'
+import type { Database, SqlRow, SqlValue } from './sqlite.js'
 
 /** Below this share of common ids an index is taken for somebody else's. */
 const COMMON_SHARE = 0.5
@@ -37,9 +38,15 @@ export function inventCollections(
     if (labels.size === 0) continue
     const name = `rescued-${folder.slice(0, 8)}`
     addCollection(database, folder, name, dimension)
-    database.run('INSERT INTO segments VALUES (?, ?, ?, ?)', folder, VECTOR_TYPE, 'VECTOR', folder)
     database.run(
-      'INSERT INTO segments VALUES (?, ?, ?, ?)',
+      'INSERT INTO segments (id, type, scope, collection) VALUES (?, ?, ?, ?)',
+      folder,
+      VECTOR_TYPE,
+      'VECTOR',
+      folder,
+    )
+    database.run(
+      'INSERT INTO segments (id, type, scope, collection) VALUES (?, ?, ?, ?)',
       `${folder}-records`,
       METADATA_TYPE,
       'METADATA',
@@ -65,6 +72,40 @@ export function dropTextsWithoutId(database: Database): number {
   for (const table of ['embedding_metadata', 'embedding_metadata_array'])
     database.run(`DELETE FROM ${table} WHERE ${stray}`)
   return Number(count ?? 0)
+}
+
+/**
+ * Where a table and its index name different ids for a record, that one is taken that the vectors or the log know.
+ * If they know both or none, the record keeps that of the table. Returns a sentence if there were any.
+ */
+export function settleIds(
+  database: Database,
+  indexes: ReadonlyMap<string, RepairedIndex>,
+): readonly string[] {
+  const disputes = database.all(
+    `SELECT d.row, d.in_table, d.in_index, v.id AS vector, v.collection FROM ${DISPUTED_RECORDS} d
+     LEFT JOIN segments m ON m.id = d.segment_id
+     LEFT JOIN segments v ON v.collection = m.collection AND v.scope = 'VECTOR'`,
+  )
+  for (const { row = null, in_table: inTable, in_index: inIndex, vector, collection = null } of disputes) {
+    const labels = indexes.get(String(vector))?.labels
+    const isKnown = (id: SqlValue | undefined) =>
+      typeof id === 'string' &&
+      (labels?.has(id) === true ||
+        database.get(
+          'SELECT 1 FROM embeddings_queue WHERE id = CAST(? AS TEXT) AND substr(topic, -36) = ?',
+          Buffer.from(id),
+          collection,
+        ) !== undefined)
+    if (typeof inIndex === 'string' && isKnown(inIndex) && !isKnown(inTable))
+      database.run(
+        'UPDATE OR IGNORE embeddings SET embedding_id = CAST(? AS TEXT) WHERE id = ?',
+        Buffer.from(inIndex),
+        row,
+      )
+    else database.run(`INSERT OR IGNORE INTO ${DOUBTFUL_RECORDS} VALUES (?)`, row)
+  }
+  return disputes.length === 0 ? [] : [`of ${disputes.length} records the id was written in two ways`]
 }
 
 /** Adds a record for every id that only the index knows. Returns their ids. */
@@ -167,14 +208,26 @@ function findSegments(
         `collection ${String(name)} has no vector segment${found ? `; ${found[0]} has its ids` : ''}`,
       )
       if (found)
-        database.run('INSERT INTO segments VALUES (?, ?, ?, ?)', found[0], VECTOR_TYPE, 'VECTOR', id ?? null)
+        database.run(
+          'INSERT INTO segments (id, type, scope, collection) VALUES (?, ?, ?, ?)',
+          found[0],
+          VECTOR_TYPE,
+          'VECTOR',
+          id ?? null,
+        )
     }
     if (metadata === null) {
       const labels = indexes.get(String(vector))?.labels ?? new Map<string, number>()
       const found =
         strayRecords.find((segment) => areRelated(database, segment, labels)) ?? `${String(id)}-records`
       notes.push(`collection ${String(name)} has no metadata segment`)
-      database.run('INSERT INTO segments VALUES (?, ?, ?, ?)', found, METADATA_TYPE, 'METADATA', id ?? null)
+      database.run(
+        'INSERT INTO segments (id, type, scope, collection) VALUES (?, ?, ?, ?)',
+        found,
+        METADATA_TYPE,
+        'METADATA',
+        id ?? null,
+      )
     }
   }
 }

@@ -1,12 +1,11 @@
-import { open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { open, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno } from '../core/errors.js'
-import { HnswError, PickleError } from './errors.js'
+import { HnswError } from './errors.js'
 import { HEADER_BYTES, readHnswHeader, type HnswHeader } from './hnsw-header.js'
 import { PICKLE_FILE } from './hnsw-index.js'
-import { IndexPickleParser } from './pickle.js'
-import { encodeIndexPickle } from './write-index-pickle.js'
+import { dropDoubtful, readLabels } from './rescue-labels.js'
 
 /** What the collection says of its index, for files that do not say it themselves any more. */
 export interface ExpectedIndex {
@@ -36,43 +35,20 @@ export interface RepairedIndex {
  */
 export async function repairIndexCopy(folder: string, expected: ExpectedIndex): Promise<RepairedIndex> {
   const notes: string[] = []
-  const labels = await repairPickle(folder, notes)
+  const labels = await readLabels(folder, notes)
+  const allKnown = notes.length === 0
   if (labels.size === 0 && !expected.wasSaved) return { notes, labels, elements: 0, dimension: null }
   if (labels.size === 0 && notes.length === 0) notes.push(`${PICKLE_FILE} is missing`)
-  const header = await repairHeader(folder, expected, notes)
+  const header = await repairHeader(folder, { ...expected, highest: highestOf(labels) }, notes)
   if (header === null) return { notes, labels, elements: 0, dimension: null }
   if (expected.cosine) await repairLengths(folder, header, notes)
+  await dropDoubtful(folder, { header, cosine: expected.cosine, labels, allKnown, notes })
   return { notes, labels, elements: header.elements, dimension: header.dimension }
-}
-
-async function repairPickle(folder: string, notes: string[]): Promise<ReadonlyMap<string, number>> {
-  const file = path.join(folder, PICKLE_FILE)
-  const bytes = await readIfThere(file)
-  const labels = new Map<string, number>()
-  if (bytes === null) return labels
-  const parser = new IndexPickleParser((source, from, to, label) => {
-    labels.set(Buffer.from(source.subarray(from, to)).toString('utf8'), label)
-  })
-  try {
-    // In small pieces: what comes before the damage counts.
-    for (let at = 0; at < bytes.length; at += 4096) parser.push(bytes.subarray(at, at + 4096))
-    parser.end()
-  } catch (error) {
-    if (!(error instanceof PickleError)) throw error
-    notes.push(`${PICKLE_FILE} is damaged (${error.message}); ${labels.size} ids could be read of it`)
-    if (labels.size === 0) await rm(file)
-    else {
-      let totalElementsAdded = 0
-      for (const label of labels.values()) totalElementsAdded = Math.max(totalElementsAdded, label)
-      await writeFile(file, Buffer.concat([...encodeIndexPickle({ idToLabel: labels, totalElementsAdded })]))
-    }
-  }
-  return labels
 }
 
 async function repairHeader(
   folder: string,
-  expected: ExpectedIndex,
+  expected: ExpectedIndex & { readonly highest: number },
   notes: string[],
 ): Promise<HnswHeader | null> {
   const data = await sizeOf(path.join(folder, 'data_level0.bin'))
@@ -82,18 +58,35 @@ async function repairHeader(
   }
   const file = path.join(folder, 'header.bin')
   let header = headerIn(await readIfThere(file), notes)
+  if (header !== null && expected.dimension !== null && header.dimension !== expected.dimension) {
+    notes.push(
+      `header.bin speaks of ${header.dimension} dimensions, the collection of ${expected.dimension}; it was made anew`,
+    )
+    header = null
+  }
+  const isNew = header === null
   if (header === null) {
     if (expected.dimension === null) return null
     await writeFile(file, headerBytes(expected.dimension, expected.maxNeighbours, data))
     header = readHnswHeader(await readFile(file))
   }
   const there = Math.floor(data / header.elementSize)
+  // Elements get their labels in order, from 1. What lies behind the last one is memory that was used before, in
+  // which labels can stand a second time.
+  const wanted = isNew ? expected.highest : Math.max(header.elements, expected.highest)
+  const elements = isNew && wanted === 0 ? there : Math.min(there, wanted)
   if (there < header.elements) notes.push(`data_level0.bin ends after ${there} of ${header.elements} vectors`)
-  if (there !== header.elements) {
-    await patchElements(file, there)
+  if (elements !== header.elements) {
+    await patchElements(file, elements)
     header = readHnswHeader(await readFile(file))
   }
   return header
+}
+
+function highestOf(labels: ReadonlyMap<string, number>): number {
+  let highest = 0
+  for (const label of labels.values()) highest = Math.max(highest, label)
+  return highest
 }
 
 function headerIn(bytes: Buffer | null, notes: string[]): HnswHeader | null {

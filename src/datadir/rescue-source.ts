@@ -10,10 +10,11 @@ import type {
 /**
  * - `whole`: as it was.
  * - `text`: id, document and metadata; the vector is lost.
+ * - `part`: some of its document and metadata is lost, or may be other than it was; or its vector may be older.
  * - `vector`: id and vector; document and metadata are lost, or may be.
  * - `id`: nothing else is known of it.
  */
-export type RescuedState = 'whole' | 'text' | 'vector' | 'id'
+export type RescuedState = 'whole' | 'text' | 'part' | 'vector' | 'id'
 
 /** What could be had of a collection. */
 export interface RescuedCollection extends CollectionName {
@@ -22,6 +23,8 @@ export interface RescuedCollection extends CollectionName {
   readonly whole: number
   /** Records with their text, without a vector. */
   readonly withoutVector: number
+  /** Records of which something is lost or doubtful: some of the text, or the age of the vector. */
+  readonly inPart: number
   /** Records with a vector, of which the text is lost. */
   readonly withoutText: number
   /** Records of which only the id is known. */
@@ -38,8 +41,10 @@ export interface CollectionDamage {
   readonly vectorOnly: ReadonlySet<string>
   readonly vectorsWithoutId: number
   readonly notes: readonly string[]
-  /** Rows of metadata were lost: a record without any may have had some. */
-  readonly textsLost: boolean
+  /** Ids of records of which some document or metadata is lost, or cannot be trusted. */
+  readonly doubtfulTexts: ReadonlySet<string>
+  /** Ids of records of which the vector may be older than the record. */
+  readonly staleVectors: ReadonlySet<string>
   /** Rows of some collection were lost; it may be this one. */
   readonly rowsLost: string | null
 }
@@ -112,7 +117,7 @@ class RescueReader implements CollectionReader {
   }
 
   async *batches(signal?: AbortSignal): AsyncGenerator<RecordBatch> {
-    const counts = { whole: 0, text: 0, vector: 0, id: 0 }
+    const counts = { whole: 0, text: 0, part: 0, vector: 0, id: 0 }
     for await (const read of this.#reader.batches(signal)) {
       const batch = withoutBrokenVectors(read)
       const missing = new Set(batch.missingEmbeddings)
@@ -130,9 +135,10 @@ class RescueReader implements CollectionReader {
       database,
       name,
       id,
-      records: counts.whole + counts.text + counts.vector + counts.id,
+      records: counts.whole + counts.text + counts.part + counts.vector + counts.id,
       whole: counts.whole,
       withoutVector: counts.text,
+      inPart: counts.part,
       withoutText: counts.vector,
       idOnly: counts.id,
       vectorsWithoutId,
@@ -148,11 +154,12 @@ class RescueReader implements CollectionReader {
   damage(): { readonly code: string; readonly message: string } | null {
     const rescued = this.#rescued
     if (rescued === null) throw new Error('the collection has not been read to its end')
-    const { records, whole, withoutVector, withoutText, idOnly, vectorsWithoutId, notes } = rescued
+    const { records, whole, withoutVector, inPart, withoutText, idOnly, vectorsWithoutId, notes } = rescued
     if (whole === records && vectorsWithoutId === 0 && notes.length === 0) return null
     const parts = [
       `${whole} of ${records} records are whole`,
       ...(withoutVector > 0 ? [`${withoutVector} have no vector`] : []),
+      ...(inPart > 0 ? [`${inPart} are in part, or not surely what they were`] : []),
       ...(withoutText > 0 ? [`${withoutText} have a vector but no text`] : []),
       ...(idOnly > 0 ? [`of ${idOnly} only the id is known`] : []),
       ...(vectorsWithoutId > 0 ? [`${vectorsWithoutId} vectors have lost their ids`] : []),
@@ -162,10 +169,12 @@ class RescueReader implements CollectionReader {
   }
 
   #stateOf(batch: RecordBatch, row: number, vectorMissing: boolean): RescuedState {
-    const { vectorOnly, textsLost } = this.#damage
+    const { vectorOnly, doubtfulTexts, staleVectors } = this.#damage
+    const id = batch.ids[row] ?? ''
     const bare = batch.documents[row] === null && batch.uris[row] === null && batch.metadatas[row] === null
-    const textMissing = vectorOnly.has(batch.ids[row] ?? '') || (textsLost && bare)
-    if (textMissing) return vectorMissing ? 'id' : 'vector'
+    const doubtful = doubtfulTexts.has(id)
+    if ((doubtful && !bare) || (staleVectors.has(id) && !vectorMissing)) return 'part'
+    if (vectorOnly.has(id) || doubtful) return vectorMissing ? 'id' : 'vector'
     return vectorMissing ? 'text' : 'whole'
   }
 }

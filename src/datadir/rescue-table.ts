@@ -25,6 +25,7 @@ export function salvageTable(
   // A table that is read by row id needs none of its indexes, which may be damaged too.
   const list = ['rowid AS salvaged_rowid', ...columns.map(quoted)].join(', ')
   const sql = `SELECT ${list} FROM ${quoted(name)} NOT INDEXED WHERE rowid >= ? ORDER BY rowid`
+  const probe = `SELECT * FROM ${quoted(name)} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1`
   const lost: [bigint, bigint | null][] = []
   let rows = 0
   for (let from = 0n; ;) {
@@ -38,22 +39,19 @@ export function salvageTable(
       }
     })
     if (!damaged) return { name, rows, lost }
-    const behind = nextReadable(database, name, next)
+    const behind = nextReadable(database, probe, next)
     lost.push([next, behind === null ? null : behind - 1n])
     if (behind === null) return { name, rows, lost }
     from = behind
   }
 }
 
-/** The first row id from which on the table can be read again; null when there is none. */
-function nextReadable(database: Database, name: string, from: bigint): bigint | null {
-  const isReadable = (rowId: bigint) =>
-    !hitsDamage(() =>
-      database.get(
-        `SELECT * FROM ${quoted(name)} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1`,
-        rowId,
-      ),
-    )
+/**
+ * The first number behind `from` at which a query can be read again; null when there is none. `probe` reads the first
+ * row that is not below its one parameter.
+ */
+export function nextReadable(database: Database, probe: string, from: bigint): bigint | null {
+  const isReadable = (key: bigint) => !hitsDamage(() => database.get(probe, key))
   for (let power = 0; power <= FARTHEST; power++) {
     if (!isReadable(from + 2n ** BigInt(power))) continue
     let bad = power === 0 ? from : from + 2n ** BigInt(power - 1)
@@ -69,7 +67,7 @@ function nextReadable(database: Database, name: string, from: bigint): bigint | 
 }
 
 /** Whether `read` ran into damage. */
-function hitsDamage(read: () => void): boolean {
+export function hitsDamage(read: () => void): boolean {
   try {
     read()
     return false

@@ -1,19 +1,19 @@
-import { rename, rm, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 
-import { isErrno } from '../core/errors.js'
-import { DATABASE_FILE, openDataDirectory, type DataDirectory, type Segment } from './data-directory.js'
+import { openDataDirectory, type DataDirectory } from './data-directory.js'
 import { DirectorySource } from './directory-source.js'
-import { DatabaseDamagedError, NotADataDirectoryError } from './errors.js'
 import { findHolder, holderText } from './holder.js'
 import { copyForRescue, type RescueCopy } from './rescue-copy.js'
-import { createTables, isSound, salvageDatabase } from './rescue-database.js'
-import { addVectorOnly, dropTextsWithoutId, fillGaps, inventCollections } from './rescue-gaps.js'
-import { repairIndexCopy, type RepairedIndex } from './rescue-index.js'
+import { damageOf, expectedIndexes, UNKNOWN_INDEX } from './rescue-damage.js'
+import { dropTextsWithoutId, fillGaps, inventCollections, settleIds } from './rescue-gaps.js'
+import { repairIndexCopy, type ExpectedIndex, type RepairedIndex } from './rescue-index.js'
+import { makeDoubtful } from './rescue-keys.js'
+import { mendLog } from './rescue-log.js'
+import { openSalvaged } from './rescue-open.js'
 import { matchByOrder } from './rescue-order.js'
 import { RescueSource, type CollectionDamage, type RescueSourceParts } from './rescue-source.js'
-import { maxSeqIdOf } from './seq-id.js'
-import { openDatabase, type Database } from './sqlite.js'
+import type { Database } from './sqlite.js'
 
 export interface RescueJob {
   readonly directory: string
@@ -38,7 +38,7 @@ export interface Rescue {
 /**
  * Copies a damaged data directory and makes the copy readable: rows around damaged pages, ids from a list that is
  * cut off, vectors from files that end early. The directory itself is only read. Rejects with a
- * {@link NotADataDirectoryError} when there is neither a database nor an index, with file system errors, or with an
+ * NotADataDirectoryError when there is neither a database nor an index, with file system errors, or with an
  * AbortedError.
  */
 export async function prepareRescue(job: RescueJob): Promise<Rescue> {
@@ -79,7 +79,8 @@ function sourceOf({ directory, onRecord }: RescueJob, data: DataDirectory, damag
     vectorOnly: new Set<string>(),
     vectorsWithoutId: 0,
     notes: [],
-    textsLost: false,
+    doubtfulTexts: new Set<string>(),
+    staleVectors: new Set<string>(),
     rowsLost: null,
   }
   return new RescueSource({
@@ -91,19 +92,22 @@ function sourceOf({ directory, onRecord }: RescueJob, data: DataDirectory, damag
 }
 
 async function repairCopy(job: RescueJob, copy: RescueCopy, notes: string[]): Promise<Damage> {
-  const opened = await openSalvaged(job, copy, notes)
+  const opened = await openSalvaged(job.directory, copy, notes)
   const { database, lostTables } = opened
   try {
     database.exec('PRAGMA foreign_keys = OFF')
-    const rowsLost = lostTables.size > 0
+    makeDoubtful(database)
+    notes.push(...mendLog(database))
     const indexes = new Map<string, RepairedIndex>()
-    const expectations = opened.readable ? expectedIndexes(database) : new Map<string, ExpectedOf>()
+    const expectations = opened.readable ? expectedIndexes(database) : new Map<string, ExpectedIndex>()
     for (const folder of copy.folders) {
-      const expected = expectations.get(folder) ?? UNKNOWN
+      const expected = expectations.get(folder) ?? UNKNOWN_INDEX
       indexes.set(folder, await repairIndexCopy(path.join(copy.path, folder), expected))
     }
+    const rowsLost = lostTables.has('collections') || lostTables.has('segments')
     if (opened.readable) notes.push(...fillGaps(database, indexes, { rowsLost }))
     else notes.push(...inventCollections(database, indexes))
+    if (!opened.sound && opened.readable) notes.push(...settleIds(database, indexes))
     if (job.matchByOrder && opened.readable && !lostTables.has('embeddings'))
       await matchAll(database, copy, indexes)
     if (lostTables.has('embeddings')) {
@@ -111,7 +115,7 @@ async function repairCopy(job: RescueJob, copy: RescueCopy, notes: string[]): Pr
       if (texts > 0)
         notes.push(`${texts} records have lost their ids: their documents and metadata are left out`)
     }
-    return damageOf(database, indexes, lostTables, opened.readable)
+    return damageOf(opened, indexes)
   } finally {
     database.close()
   }
@@ -143,127 +147,4 @@ async function matchAll(
       notes: [...index.notes, note],
     })
   }
-}
-
-interface Opened {
-  readonly database: Database
-  /** False: not one row could be read of it. */
-  readonly readable: boolean
-  readonly lostTables: ReadonlySet<string>
-}
-
-async function openSalvaged({ directory }: RescueJob, copy: RescueCopy, notes: string[]): Promise<Opened> {
-  const file = path.join(copy.path, DATABASE_FILE)
-  const damaged = await openOrNull(file)
-  if (damaged !== null && isSound(damaged))
-    return { database: damaged, readable: true, lostTables: new Set() }
-  if (damaged === null && copy.folders.length === 0)
-    throw new NotADataDirectoryError(directory, 'there is neither a database nor an index in it')
-  damaged?.close()
-  const aside = `${file}.damaged`
-  await rename(file, aside).catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT')) throw error
-  })
-  await rm(`${file}-journal`, { force: true })
-  await writeFile(file, '')
-  const database = await openDatabase(file, { mode: 'write' })
-  const source = damaged === null ? null : await openDatabase(aside, { mode: 'write' })
-  if (source === null) {
-    notes.push(`${DATABASE_FILE} cannot be read at all: documents and metadata are lost`)
-    createTables(database)
-    database.run("INSERT INTO migrations VALUES ('sysdb', 10, '', '', ''), ('metadb', 6, '', '', '')")
-    return { database, readable: false, lostTables: new Set(['embeddings', 'embedding_metadata']) }
-  }
-  try {
-    const tables = salvageDatabase(source, database)
-    const lost = tables.filter((table) => table.lost.length > 0)
-    for (const { name, rows, lost: ranges } of lost)
-      notes.push(`${name}: ${rows} rows could be read; ${ranges.length} stretches of row ids could not`)
-    if (lost.length === 0) notes.push(`${DATABASE_FILE} is damaged, but all rows of records could be read`)
-    ensureMigrations(database)
-    return { database, readable: true, lostTables: new Set(lost.map(({ name }) => name)) }
-  } finally {
-    source.close()
-  }
-}
-
-/** Without any, the directory would not be taken for one of Chroma's. */
-function ensureMigrations(database: Database): void {
-  if (database.get('SELECT 1 FROM migrations') !== undefined) return
-  database.run("INSERT INTO migrations VALUES ('sysdb', 10, '', '', ''), ('metadb', 6, '', '', '')")
-}
-
-/** Null when it is missing, or no SQLite database. */
-async function openOrNull(file: string): Promise<Database | null> {
-  try {
-    // For writing: that is what rolls an unfinished transaction back.
-    return await openDatabase(file, { mode: 'write' })
-  } catch (error) {
-    if (error instanceof DatabaseDamagedError || error instanceof NotADataDirectoryError) return null
-    throw error
-  }
-}
-
-type ExpectedOf = Parameters<typeof repairIndexCopy>[1]
-
-const DEFAULT_NEIGHBOURS = 16
-const UNKNOWN: ExpectedOf = {
-  dimension: null,
-  maxNeighbours: DEFAULT_NEIGHBOURS,
-  cosine: false,
-  wasSaved: true,
-}
-
-/** By the name of the folder. */
-function expectedIndexes(database: Database): Map<string, ExpectedOf> {
-  const expected = new Map<string, ExpectedOf>()
-  const rows = database.all(
-    `SELECT s.id, c.dimension, c.schema_str, c.config_json_str FROM segments s JOIN collections c ON c.id = s.collection
-     WHERE s.scope = 'VECTOR'`,
-  )
-  for (const { id, dimension, schema_str: schema, config_json_str: config } of rows) {
-    const text = `${String(schema ?? '')}${String(config ?? '')}`
-    expected.set(String(id), {
-      dimension: typeof dimension === 'bigint' ? Number(dimension) : null,
-      maxNeighbours: Number(/"max_neighbors":\s*(\d+)/.exec(text)?.[1] ?? DEFAULT_NEIGHBOURS),
-      cosine: /"space":\s*"cosine"/.test(text),
-      wasSaved: maxSeqIdOf(database, String(id)) !== null,
-    })
-  }
-  return expected
-}
-
-function damageOf(
-  database: Database,
-  indexes: ReadonlyMap<string, RepairedIndex>,
-  lostTables: ReadonlySet<string>,
-  readable: boolean,
-): Damage {
-  const damage = new Map<string, CollectionDamage>()
-  const segments = database.all('SELECT id, scope, collection FROM segments')
-  const recordTables = [...lostTables].filter((name) => name.startsWith('embedd'))
-  const rowsLost =
-    readable && recordTables.length > 0
-      ? `rows of ${recordTables.join(', ')} could not be read: records of this collection may be missing`
-      : null
-  for (const { id } of database.all('SELECT id FROM collections')) {
-    const own = (scope: string): Segment['id'] | null => {
-      const found = segments.find((row) => row['collection'] === id && row['scope'] === scope)
-      return found === undefined ? null : String(found['id'])
-    }
-    const metadataSegment = own('METADATA')
-    const index = indexes.get(own('VECTOR') ?? '')
-    const labels = index?.labels ?? new Map<string, number>()
-    const lost = lostTables.has('embeddings') && metadataSegment !== null
-    damage.set(String(id), {
-      vectorOnly: lost
-        ? addVectorOnly(database, { collectionId: String(id), metadataSegment, labels })
-        : new Set<string>(),
-      vectorsWithoutId: labels.size === 0 ? (index?.elements ?? 0) : 0,
-      notes: index?.notes ?? [],
-      textsLost: lostTables.has('embedding_metadata'),
-      rowsLost,
-    })
-  }
-  return damage
 }
