@@ -15,7 +15,7 @@ import { restoreCommandLine, restoreIntoDirectoryLine } from './restore-command-
 import { targetDirectory } from './target.js'
 
 interface Flags {
-  readonly type: 'auto' | 'full' | 'physical'
+  readonly type: 'auto' | 'full' | 'incremental' | 'collection' | 'physical'
   readonly collection?: readonly string[]
   readonly exclude?: readonly string[]
   readonly series?: string
@@ -31,8 +31,11 @@ export function backupCreateCommand(launcher: Launcher): Command {
   const command = new Command('create')
     .description('back up a server or a data directory (also: chroma-ops backup)')
     .addOption(
-      new Option('--type <type>', 'full: the records; physical: the files (auto: with --path, else full)')
-        .choices(['auto', 'full', 'physical'])
+      new Option(
+        '--type <type>',
+        'full: all records; incremental: those that changed since the last one; collection: a selection; physical: the files (auto: with --path, else what is possible)',
+      )
+        .choices(['auto', 'full', 'incremental', 'collection', 'physical'])
         .default('auto'),
     )
     .addOption(repeated('--collection <pattern>', 'only these: [[tenant/]database/]name with * and ?'))
@@ -130,9 +133,12 @@ async function repositoryToPlanFor(
 ): Promise<{ repository: Repository; displayUrl: string }> {
   const store = await context.openRepositoryStore()
   const { displayUrl } = store
-  const { initRepository, openRepository } = await import('../backup/repository.js')
+  const [{ initRepository }, { openWithKey }] = await Promise.all([
+    import('../backup/repository.js'),
+    import('./repository-access.js'),
+  ])
   try {
-    return { repository: await openRepository({ store, signal: context.signal }), displayUrl }
+    return { repository: await openWithKey(context, store), displayUrl }
   } catch (error) {
     if (!mayBeMissing || !(error instanceof OpsError) || error.code !== 'REPOSITORY_NOT_FOUND') throw error
   }
@@ -144,12 +150,8 @@ async function repositoryToPlanFor(
 
 async function initialised(context: CommandContext): Promise<Repository> {
   const store = await context.openRepositoryStore()
-  const { initRepository } = await import('../backup/repository.js')
-  const { repository, created } = await initRepository({
-    store,
-    now: context.host.now(),
-    signal: context.signal,
-  })
+  const { initWithKey } = await import('./repository-access.js')
+  const { repository, created } = await initWithKey(context, store)
   if (created) context.output.note(`created repository ${repository.id} at ${store.displayUrl}`)
   return repository
 }
@@ -159,7 +161,7 @@ function physicalDirectory(context: CommandContext, flags: Flags): string | null
   const directory = targetDirectory(context)
   if (flags.type === 'physical' && directory === null)
     throw new UsageError('a physical backup is one of a data directory', { hint: 'name it with --path' })
-  const isPhysical = directory !== null && flags.type !== 'full'
+  const isPhysical = directory !== null && ['auto', 'physical'].includes(flags.type)
   if (!isPhysical && flags.maxStall !== undefined)
     throw new UsageError('--max-stall goes with physical backups only')
   if (isPhysical && (flags.collection !== undefined || flags.exclude !== undefined))
@@ -184,6 +186,7 @@ async function backupJob(
     scope,
     series: seriesFor(context, flags.series, target.url),
     tags: Object.fromEntries(pairsOf('--tag', flags.tag ?? [])),
+    type: flags.type === 'physical' ? 'auto' : flags.type,
     collections: flags.collection,
     exclude: flags.exclude,
     allowEmpty: flags.allowEmpty ?? false,

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 
 import { backupCreateCommand } from './backup-create.js'
+import { backupDiffCommand } from './backup-diff.js'
 import { backupDrillCommand } from './backup-drill.js'
 import { backupFindCommand } from './backup-find.js'
 import { backupListCommand } from './backup-list.js'
@@ -21,5 +22,6 @@ export function backupCommand(launcher: Launcher): Command {
     .addCommand(backupVerifyCommand(launcher))
     .addCommand(backupDrillCommand(launcher))
     .addCommand(backupServeCommand(launcher))
+    .addCommand(backupDiffCommand(launcher))
     .addCommand(backupFindCommand(launcher))
 }

@@ -11,7 +11,7 @@ export function planExitCode({ refusals }: BackupPlan): ExitCode {
 }
 
 export function describePlan(plan: BackupPlan, style: Style): string {
-  const { series, collections, records, logicalBytes, previous, refusals } = plan
+  const { series, type, parent, collections, records, logicalBytes, previous, refusals } = plan
   const rows = collections.map((collection) => [
     columnName(displayName(collection)),
     grouped(collection.records),
@@ -20,12 +20,17 @@ export function describePlan(plan: BackupPlan, style: Style): string {
   ])
   const numbers = ['records', 'dimension', 'size']
   return [
-    `nothing has been written; a backup of series ${series} would hold`,
+    `nothing has been written; ${kindText(type, parent)} of series ${series} would hold`,
     table(['collection', ...numbers], rows, numbers),
     `${plural(collections.length, 'collection')}, ${plural(records, 'record')}, about ${bytes(logicalBytes)}`,
     ...(previous === null ? [] : [previousText(previous)]),
     ...refusals.map(({ code, message }) => `${style.bad('would be refused:')} ${message} (${code})`),
   ].join('\n')
+}
+
+function kindText(type: BackupPlan['type'], parent: string | null): string {
+  const kind = { full: 'a full backup', incremental: 'an incremental backup', collection: 'a backup' }[type]
+  return parent === null ? kind : `${kind} upon ${parent}`
 }
 
 function previousText({ id, records, durationMs }: NonNullable<BackupPlan['previous']>): string {
