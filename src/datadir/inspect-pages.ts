@@ -42,7 +42,8 @@ export function checkIntegrity(database: Database, thorough: boolean, signal?: A
   return factsOf(database, lines, true)
 }
 
-/** Blocks of about 4 KB; more of them take seconds. */
+const BLOCK_BYTES = 4096
+/** More of them take seconds. */
 const MOST_BLOCKS = 16_384
 
 /**
@@ -60,12 +61,22 @@ export async function checkTables(database: Database, signal?: AbortSignal): Pro
   return factsOf(database, lines, isSmall)
 }
 
+/** Whether this SQLite looks into a full-text index when it checks. */
+export function checksFullText(database: Database): boolean {
+  return isAtLeast(database.sqliteVersion, 3, 44)
+}
+
+/** About what the inverted index takes. */
+export function fullTextBytes(database: Database): number {
+  return fullTextBlocks(database) * BLOCK_BYTES
+}
+
 function factsOf(database: Database, lines: readonly string[], withFullText: boolean): IntegrityFacts {
   const isFullText = (line: string) => /FTS5 table|embedding_fulltext_search/.test(line)
   return {
     damage: lines.filter((line) => !isFullText(line)),
     fullText: lines.filter(isFullText),
-    fullTextChecked: withFullText && isAtLeast(database.sqliteVersion, 3, 44),
+    fullTextChecked: withFullText && checksFullText(database),
   }
 }
 

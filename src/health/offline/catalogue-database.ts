@@ -28,8 +28,10 @@ export const databaseEntries = {
     severity: 'info',
     meaning:
       'The pages of the database, or its full-text index, were not compared, to spare the server that works on it, or time.',
-    consequence: 'Damage of single pages would not have been seen.',
-    advice: 'check a copy or a backup, or use --level deep: the writers of the server wait meanwhile',
+    consequence:
+      'Damage that only this comparison finds would not have been seen: of single pages, or hits that a search in documents misses.',
+    advice:
+      'use --level deep while the server is stopped (else its writers wait until it is done), or make a physical backup, which compares the pages of its copy',
     command: 'chroma-ops health --path {path} --level deep',
   },
   JOURNAL_HOT: {

@@ -4,7 +4,14 @@ import { inspectValues } from '../../datadir/inspect-values.js'
 import { inspectLog, type LogFacts } from '../../datadir/inspect-log.js'
 import { inspectMigrations } from '../../datadir/inspect-migrations.js'
 import { findOrphanRows } from '../../datadir/inspect-orphans.js'
-import { checkIntegrity, checkTables, inspectPages } from '../../datadir/inspect-pages.js'
+import {
+  checkIntegrity,
+  checksFullText,
+  checkTables,
+  fullTextBytes,
+  inspectPages,
+} from '../../datadir/inspect-pages.js'
+import type { Database } from '../../datadir/sqlite.js'
 import { inspectPositions, readPositions } from '../../datadir/inspect-sequence.js'
 import { tablesOf } from '../../datadir/inspect-steps.js'
 import type { HealthLevel } from '../report.js'
@@ -52,7 +59,10 @@ export async function checkDatabase(job: {
   const isChecked = level === 'deep' || (level === 'ready' && (!job.held || bytes <= SMALL_BYTES))
   if (isChecked) observations.push(...(await integrityObservations(directory, level === 'deep', signal)))
   else if (level === 'ready')
-    observations.push({ id: 'DATABASE_NOT_CHECKED', evidence: `it has ${bytesText(bytes)}` })
+    observations.push({
+      id: 'DATABASE_NOT_CHECKED',
+      evidence: `its pages were left out: a server works on it, and it has ${bytesText(bytes)}`,
+    })
   const tables = tablesOf(database)
   const isReadable = level !== 'live' && NEEDED.every((table) => tables.has(table))
   const rows = isReadable ? await checkRows(job) : null
@@ -125,11 +135,16 @@ async function integrityObservations(
   if (!fullTextChecked)
     observations.push({
       id: 'DATABASE_NOT_CHECKED',
-      evidence: `the full-text index was left out (SQLite ${database.sqliteVersion})`,
+      evidence: `its full-text index was left out: ${whyLeftOut(database)}`,
     })
   if (damage.length > 0) observations.push({ id: 'DATABASE_DAMAGED', evidence: firstOf(damage) })
   if (fullText.length > 0) observations.push({ id: 'FTS_DAMAGED', evidence: firstOf(fullText) })
   return observations
+}
+
+function whyLeftOut(database: Database): string {
+  if (!checksFullText(database)) return `SQLite ${database.sqliteVersion} does not look into it`
+  return `it has ${bytesText(fullTextBytes(database))}`
 }
 
 /** Below this, nobody misses the space. */

@@ -1,4 +1,5 @@
 import { displayName } from '../../core/records.js'
+import { CurrentIds } from '../../datadir/current-ids.js'
 import type { DataDirectory } from '../../datadir/data-directory.js'
 import { inspectCollection } from '../../datadir/inspect-collection.js'
 import { tablesOf } from '../../datadir/inspect-steps.js'
@@ -93,7 +94,13 @@ function offlineView({ directory, collections }: ViewJob): OfflineView {
   const tenants = tablesOf(database).has('tenants')
     ? database.all('SELECT id FROM tenants ORDER BY id').map(({ id }) => String(id))
     : ['default_tenant']
-  return { tenants, collections }
+  const idsOf = ({ id, records }: DirectoryCollection) => {
+    const segment = directory.segments.find(
+      ({ collectionId, scope }) => collectionId === id && scope === 'METADATA',
+    )
+    return segment === undefined || records === null ? null : new CurrentIds(database, id, segment.id)
+  }
+  return { tenants, collections, idsOf }
 }
 
 function observed(

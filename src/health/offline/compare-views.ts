@@ -1,15 +1,20 @@
 import type { ServerOptions } from '../../chroma/transport.js'
-import type { ChromaApi } from '../../chroma/api.js'
+import { ChromaApi } from '../../chroma/api.js'
+import { connectTransport } from '../../chroma/connect.js'
+import { OpsError, throwIfAborted } from '../../core/errors.js'
 import { displayName } from '../../core/records.js'
 import type { Progress } from '../../core/progress.js'
 import { checkHealth } from '../check-health.js'
 import type { HealthLevel, HealthReport } from '../report.js'
+import { compareIds, type DirectoryIds } from './compare-ids.js'
 import type { DirectoryCollection, ViewDifference } from './directory-report.js'
 
 /** What the directory holds, according to its files. */
 export interface OfflineView {
   readonly tenants: readonly string[]
   readonly collections: readonly DirectoryCollection[]
+  /** Null when the collection has no records that could be told. */
+  readonly idsOf: (collection: DirectoryCollection) => DirectoryIds | null
 }
 
 export interface ComparedViews {
@@ -18,7 +23,7 @@ export interface ComparedViews {
 }
 
 /**
- * Asks a server for what the directory holds: every collection, its count, and at level `deep` every vector;
+ * Asks a server for what the directory holds: every collection, its ids, and at level `deep` every vector;
  * samples at `ready`. What the server finds wrong with a collection is a difference if the files have it whole.
  */
 export async function compareViews(job: {
@@ -40,7 +45,44 @@ export async function compareViews(job: {
     ...(signal && { signal }),
   })
   if (job.level === 'live' || !report.reachable) return { report, differences: [] }
-  return { report, differences: await differencesOf(report, job) }
+  const differences = await differencesOf(report, job)
+  const ids = await withApi(job, (api) => idDifferences(api, report, job))
+  return { report, differences: [...differences, ...ids] }
+}
+
+async function withApi<T>(
+  { server, signal }: Parameters<typeof compareViews>[0],
+  work: (api: ChromaApi) => Promise<T>,
+): Promise<T> {
+  if (server instanceof ChromaApi) return work(server)
+  const transport = await connectTransport({ ...server, ...(signal && { signal }) })
+  try {
+    return await work(new ChromaApi(transport))
+  } finally {
+    await transport.close()
+  }
+}
+
+async function idDifferences(
+  api: ChromaApi,
+  report: HealthReport,
+  { offline, signal }: Parameters<typeof compareViews>[0],
+): Promise<readonly ViewDifference[]> {
+  const differences: ViewDifference[] = []
+  for (const collection of offline.collections) {
+    const ids = offline.idsOf(collection)
+    const other = report.collections.find(({ id }) => id === collection.id)
+    // What the server cannot even count has been told.
+    if (ids === null || other?.records == null) continue
+    const texts = await compareIds({ api, collection, ids, signal }).catch((error: unknown) => {
+      throwIfAborted(signal)
+      // Of a damaged database, which is told elsewhere, or of a server that stopped answering.
+      if (error instanceof OpsError) return [`its ids cannot be compared: ${error.message}`]
+      throw error
+    })
+    differences.push(...texts.map((text) => ({ collection: displayName(collection), text })))
+  }
+  return differences
 }
 
 async function differencesOf(
