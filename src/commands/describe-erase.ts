@@ -46,6 +46,9 @@ export function describeErasure(erasure: Erasure, style: Style): string {
     ...collections.filter(holdsAny).map(holdingText),
     ...(notFound > 0 ? [`not there: ${grouped(notFound)} of ${plural(ids, 'id')}`] : []),
     ...proofLines(erasure, style),
+    ...(applied
+      ? []
+      : ['there is no undo, and no copy is kept: make a backup before, if other records have none']),
     ...backupLines(erasure, style),
   ].join('\n')
 }

@@ -7,7 +7,7 @@ import { connectTransport } from '../chroma/connect.js'
 import { startEmbeddedServer } from '../chroma/embedded-server.js'
 import { ServerCollectionWriter } from '../chroma/server-sink.js'
 import { withVectors } from '../core/batch-rows.js'
-import { GuardError, isErrno, OpsError } from '../core/errors.js'
+import { isErrno, OpsError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import type { JsonValue } from '../core/json.js'
 import type { Progress } from '../core/progress.js'
@@ -16,11 +16,14 @@ import { openDataDirectory, type DataDirectory } from '../datadir/data-directory
 import { withDirectoryLock } from '../datadir/directory-lock.js'
 import { DirectorySource } from '../datadir/directory-source.js'
 import { requireNoHolder } from '../datadir/holder.js'
-import { settingsOf, type IndexSettings } from '../datadir/index-settings.js'
+import type { IndexSettings } from '../datadir/index-settings.js'
 import { makeOwnFolder } from '../datadir/own-folder.js'
 import { giveToOwner } from '../datadir/swap-files.js'
 import { requireWholeIndex, switchIndex } from '../datadir/switch-index.js'
 import { syncTree } from '../datadir/sync-folder.js'
+import { planOf, refuseLosses, type RebuildPlan } from './rebuild-plan.js'
+
+export type { RebuildPlan } from './rebuild-plan.js'
 
 export interface RebuildJob {
   readonly directory: string
@@ -32,16 +35,6 @@ export interface RebuildJob {
   readonly allowPartial: boolean
   readonly progress: Progress
   readonly signal?: AbortSignal | undefined
-}
-
-export interface RebuildPlan {
-  readonly collection: string
-  readonly records: number
-  /** Records whose vector cannot be read. */
-  readonly withoutVector: number
-  readonly before: IndexSettings
-  readonly after: IndexSettings
-  readonly warnings: readonly string[]
 }
 
 export interface Rebuilt extends RebuildPlan {
@@ -226,40 +219,6 @@ async function stagedIndex(staging: string): Promise<string> {
   for (const entry of await readdir(staging, { withFileTypes: true }))
     if (entry.isDirectory() && /^[0-9a-f-]{36}$/.test(entry.name)) return path.join(staging, entry.name)
   return path.join(staging, 'no-index')
-}
-
-function planOf({ collection, changes }: RebuildJob, records: number, withoutVector: number): RebuildPlan {
-  const before = settingsOf(collection)
-  const after = { ...before, ...changes }
-  const warnings = [
-    ...(before.space === 'cosine'
-      ? [
-          after.space === 'cosine'
-            ? 'cosine vectors are stored normalised: each rebuild rounds them once more, by some units in the last place'
-            : 'cosine data is already normalised: lengths come back rounded, and are lost where length.bin does not have them',
-        ]
-      : []),
-    ...(after.space === 'cosine' && before.space !== 'cosine'
-      ? ['a cosine index stores vectors normalised: going back gives them back rounded']
-      : []),
-    ...(withoutVector > 0 ? [`${withoutVector} of ${records} records have no vector that can be read`] : []),
-  ]
-  return { collection: displayName(collection), records, withoutVector, before, after, warnings }
-}
-
-function refuseLosses(
-  { allowPartial, collection }: RebuildJob,
-  { records, withoutVector }: RebuildPlan,
-): void {
-  const name = displayName(collection)
-  if (records === withoutVector)
-    throw new GuardError('VECTORS_LOST', `${name} has no vector that an index could be built from`, {
-      hint: 'read what is left with "chroma-ops rescue", or restore the collection from a backup',
-    })
-  if (withoutVector === 0 || allowPartial) return
-  throw new GuardError('VECTORS_LOST', `${withoutVector} of ${records} vectors of ${name} cannot be read`, {
-    hint: 'restore them from a backup, or give --allow-partial to build the index from the others',
-  })
 }
 
 function refuseOld({ path: directory, fingerprint }: DataDirectory): void {

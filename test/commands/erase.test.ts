@@ -46,6 +46,7 @@ describe('erase', () => {
     const { exitCode, stdout } = await atServer('--ids-file', path.join(folder, 'gone.txt'))
     expect(exitCode).toBe(0)
     expect(stdout).toContain('nothing has been changed; with --apply, 2 records would be erased')
+    expect(stdout).toContain('there is no undo, and no copy is kept')
     expect(stdout).toContain('not there: 1 of 3 ids')
     expect(stdout).toMatch(/1 backup in .* still holds them, and restores would leave them out:/)
     expect(stdout).toContain('does not expire')

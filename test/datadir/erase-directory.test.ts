@@ -175,6 +175,22 @@ describe('erasing from a data directory', () => {
     })
   })
 
+  test('no trigram of an erased text is left in the full-text index, those of the others are', async () => {
+    const directory = path.join(folder, 'trigrams')
+    await cp(made, directory, { recursive: true })
+    const before = await termsOf(directory)
+    // Texts of `docs` and of the others differ in nothing but their numbers and names.
+    await eraseFromDirectory({
+      directory,
+      idsIn: ({ name }) => new Set(secrets('docs', 0, 150).ids.filter(() => name === 'docs')),
+      serverStopped: true,
+    })
+    const after = await termsOf(directory)
+    expect([before.has('doc'), after.has('doc')]).toEqual([true, false])
+    expect([before.has('cos'), after.has('cos')]).toEqual([true, true])
+    expect(await fullTextProblem(directory)).toBeNull()
+  })
+
   test('the next write is kept, although the newest row of the log was about an erased record', async () => {
     const directory = await copyOf('newest')
     const ids = Array.from({ length: 20 }, (_, number) => idOf('unsaved', number))
@@ -225,3 +241,31 @@ describe('erasing from a data directory', () => {
     })
   })
 })
+
+/** Every trigram that the full-text index knows. */
+async function termsOf(directory: string): Promise<ReadonlySet<string>> {
+  const copy = await mkdtemp(path.join(folder, 'terms-'))
+  await cp(path.join(directory, 'chroma.sqlite3'), path.join(copy, 'chroma.sqlite3'))
+  const database = await openDatabase(path.join(copy, 'chroma.sqlite3'), { mode: 'write' })
+  try {
+    database.exec("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, embedding_fulltext_search, 'row')")
+    return new Set(database.all('SELECT term FROM temp.terms').map(({ term }) => String(term)))
+  } finally {
+    database.close()
+  }
+}
+
+/** Null when the index is what the documents say. */
+async function fullTextProblem(directory: string): Promise<string | null> {
+  const database = await openDatabase(path.join(directory, 'chroma.sqlite3'), { mode: 'write' })
+  try {
+    database.exec(
+      "INSERT INTO embedding_fulltext_search(embedding_fulltext_search, rank) VALUES ('integrity-check', 1)",
+    )
+    return null
+  } catch (error) {
+    return String(error)
+  } finally {
+    database.close()
+  }
+}
