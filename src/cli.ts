@@ -144,6 +144,7 @@ function processHost(): Host {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
+    askSecret: process.stdin.isTTY && process.stderr.isTTY ? askAtTerminal : null,
     cwd: process.cwd(),
     now: () => new Date(),
     monotonic: () => performance.now(),
@@ -156,6 +157,11 @@ function processHost(): Host {
     signals: process,
     exit: (code) => process.exit(code),
   }
+}
+
+async function askAtTerminal(question: string, signal: AbortSignal): Promise<string> {
+  const { askSecret } = await import('./commands/ask-secret.js')
+  return askSecret({ input: process.stdin, output: process.stderr, question, signal })
 }
 
 /** Null for a user without HOME and without an entry in the list of users, as containers have them. */

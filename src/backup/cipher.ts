@@ -10,6 +10,8 @@ import {
   type KeyObject,
 } from 'node:crypto'
 
+import { asError } from '../core/errors.js'
+
 const MAGIC = Buffer.from('COE1')
 const ID_BYTES = 16
 const SALT_BYTES = 32
@@ -111,7 +113,7 @@ export class RepositoryCipher {
       )
       return { plaintext: Buffer.from(plaintext) }
     } catch (error) {
-      if (!(error instanceof DOMException)) throw error
+      if (!isMismatch(error)) throw error
       return { fault: 'forged' }
     }
   }
@@ -129,8 +131,7 @@ export class RepositoryCipher {
     try {
       decipher.final()
     } catch (error) {
-      // Only this says that the tag does not match.
-      if (!(error instanceof Error)) throw error
+      if (!isMismatch(error)) throw error
       return { fault: 'forged' }
     }
     return nameIn(header) === identity.name ? { plaintext } : { fault: 'renamed' }
@@ -163,6 +164,13 @@ export class RepositoryCipher {
 export function repositoryOf(stored: Uint8Array): string | null {
   if (stored.length < CIPHER_BYTES || !MAGIC.equals(stored.subarray(0, MAGIC.length))) return null
   return hexOf(stored.subarray(MAGIC.length, NAME_AT))
+}
+
+/** Whether the tag did not match, and nothing else went wrong. */
+export function isMismatch(error: unknown): boolean {
+  if (typeof error === 'object' && error !== null && 'name' in error && error.name === 'OperationError')
+    return true
+  return asError(error).message.includes('unable to authenticate data')
 }
 
 function nameIn(header: Uint8Array): string {

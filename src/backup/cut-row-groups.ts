@@ -36,7 +36,7 @@ export class RowGroupsWriter {
   }
 
   async add(batch: RecordBatch, digests: BatchDigests, { from, to, dimension }: RowRun): Promise<void> {
-    this.#boundaries ??= new RowGroupBoundaries(dimension)
+    this.#boundaries ??= new RowGroupBoundaries(dimension, this.#options.objects.cipher)
     let first = from
     for (let row = from; row < to; row++) {
       if (!this.#boundaries.endsWith(batch.ids[row] ?? '')) continue

@@ -1,3 +1,5 @@
+import type { RepositoryCipher } from './cipher.js'
+
 const MAX_AVERAGE_ROWS = 4096
 const AVERAGE_VECTOR_BYTES = 4 * 1024 * 1024
 
@@ -10,10 +12,15 @@ export class RowGroupBoundaries {
   readonly #minimum: number
   readonly #maximum: number
   readonly #threshold: number
+  readonly #hash: (id: string) => number
   #rows = 0
 
-  /** `dimension`: floats per vector. */
-  constructor(dimension: number) {
+  /**
+   * `dimension`: floats per vector. With a cipher the sizes of the groups, which show in the store, say nothing
+   * about the ids to those without its key.
+   */
+  constructor(dimension: number, cipher: RepositoryCipher | null = null) {
+    this.#hash = cipher === null ? hashOf : (id) => cipher.boundaryHash(id)
     const average = averageRows(dimension)
     this.#minimum = Math.max(1, Math.floor(average / 2))
     this.#maximum = average * 2
@@ -25,7 +32,7 @@ export class RowGroupBoundaries {
   endsWith(id: string): boolean {
     this.#rows++
     if (this.#rows < this.#minimum) return false
-    if (this.#rows < this.#maximum && hashOf(id) >= this.#threshold) return false
+    if (this.#rows < this.#maximum && this.#hash(id) >= this.#threshold) return false
     this.#rows = 0
     return true
   }

@@ -7,6 +7,8 @@ export interface Host {
   readonly stdin: AsyncIterable<unknown>
   readonly stdout: Sink
   readonly stderr: Sink
+  /** Asks at the terminal, without showing what is typed; null where there is no terminal. */
+  readonly askSecret: ((question: string, signal: AbortSignal) => Promise<string>) | null
   readonly cwd: string
   readonly now: () => Date
   /** Milliseconds, never going back. */

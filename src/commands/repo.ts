@@ -4,7 +4,14 @@ import { group } from './command.js'
 import type { Launcher } from './context.js'
 import { repoCheckCommand } from './repo-check.js'
 import { repoInitCommand } from './repo-init.js'
+import { repoKeyCommand } from './repo-key.js'
 
 export function repoCommand(launcher: Launcher): Command {
-  return group('repo', 'create and check repositories', repoInitCommand(launcher), repoCheckCommand(launcher))
+  return group(
+    'repo',
+    'create and check repositories',
+    repoInitCommand(launcher),
+    repoCheckCommand(launcher),
+    repoKeyCommand(launcher),
+  )
 }

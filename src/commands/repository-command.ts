@@ -7,8 +7,8 @@ import type { CommandContext } from './context.js'
 /** The repository of `--repo`; rejects with a RepositoryNotFoundError when there is none. */
 export async function openOwnRepository(context: CommandContext): Promise<Repository> {
   const store = await context.openRepositoryStore()
-  const { openRepository } = await import('../backup/repository.js')
-  return openRepository({ store, signal: context.signal })
+  const { openWithKey } = await import('./repository-access.js')
+  return openWithKey(context, store)
 }
 
 /** The series to choose from: the flag's, else that of the settings, else none. */

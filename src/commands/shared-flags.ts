@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander'
 
 import { connectionSettings } from '../config/connection-settings.js'
+import { repositorySettings } from '../config/repository-settings.js'
 import { runSettings } from '../config/run-settings.js'
 import type { Setting } from '../config/setting.js'
 import { flagName } from '../config/settings.js'
@@ -8,6 +9,7 @@ import { targetSettings } from '../config/target-settings.js'
 
 const groups = [
   ['Target:', targetSettings],
+  ['Repository:', repositorySettings],
   ['Connection:', connectionSettings],
   ['Run:', runSettings],
 ] as const

@@ -1,10 +1,16 @@
 import { connectionSettings } from './connection-settings.js'
+import { repositorySettings } from './repository-settings.js'
 import { runSettings } from './run-settings.js'
 import type { Setting } from './setting.js'
 import { targetSettings } from './target-settings.js'
 
 /** Every setting that all commands share. What overrides a guard is a flag of its command, never a setting. */
-export const catalogue = { ...targetSettings, ...connectionSettings, ...runSettings }
+export const catalogue = {
+  ...targetSettings,
+  ...repositorySettings,
+  ...connectionSettings,
+  ...runSettings,
+}
 
 export const allSettings: readonly (readonly [name: string, setting: Setting<unknown>])[] =
   Object.entries(catalogue)

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { promisify } from 'node:util'
 
-import { asError, throwIfAborted, UsageError } from '../core/errors.js'
+import { UsageError } from '../core/errors.js'
 import { catalogue } from './catalogue.js'
 import { isCloud } from './cloud.js'
-import { ConfigFileError, SecretError } from './errors.js'
-import { sourceText, strength, type Setting } from './setting.js'
+import { SecretError } from './errors.js'
+import { readSecret, refuseUntrusted, runForSecret, strongest, untrusted } from './secrets.js'
 import type { Environment, Settings } from './settings.js'
 
 export interface CredentialsJob {
@@ -42,15 +39,9 @@ async function resolveToken(job: CredentialsJob): Promise<string | undefined> {
   const { tokenFile, tokenCommand, token, apiKey } = catalogue
   // A key for the cloud must not go to any other address.
   const candidates = [tokenFile, tokenCommand, token, ...(isCloud(settings) ? [apiKey] : [])]
-  const given = candidates.filter((setting) => settings.value(setting) !== null)
-  const strongest = Math.max(0, ...given.map((setting) => strength(settings.source(setting))))
-  const [chosen, second] = given.filter((setting) => strength(settings.source(setting)) === strongest)
+  const chosen = strongest(candidates, settings, 'a token')
   if (chosen === undefined) return undefined
   const text = settings.value(chosen) ?? ''
-  if (second !== undefined) {
-    const names = [chosen, second].map((setting) => sourceText(settings.source(setting)))
-    throw new UsageError(`${names.join(' and ')} both give a token`, { hint: 'keep one of them' })
-  }
   if (chosen === tokenFile) return readSecret(text, refuseUntrusted(tokenFile, settings))
   if (chosen === tokenCommand) return runForSecret(text, refuseUntrusted(tokenCommand, settings), job)
   return text
@@ -83,59 +74,4 @@ async function resolveReference(
     throw new SecretError(`${name}: the environment variable ${target} is not set`)
   }
   return value
-}
-
-async function readSecret(file: string, name: string): Promise<string> {
-  try {
-    return oneLine(await readFile(file, 'utf8'), name)
-  } catch (error) {
-    if (error instanceof SecretError) throw error
-    throw new SecretError(`${name}: ${asError(error).message}`, { cause: error })
-  }
-}
-
-async function runForSecret(
-  command: string,
-  name: string,
-  { environment, signal }: CredentialsJob,
-): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', command], {
-      env: { ...environment },
-      timeout: 30_000,
-      signal,
-    })
-    return oneLine(stdout, name)
-  } catch (error) {
-    throwIfAborted(signal)
-    if (error instanceof SecretError) throw error
-    throw new SecretError(`${name}: the command failed: ${failureText(error)}`)
-  }
-}
-
-function oneLine(text: string, name: string): string {
-  const secret = text.trim()
-  if (secret === '') throw new SecretError(`${name}: there is nothing in it`)
-  if (/[\r\n\0]/.test(secret)) throw new SecretError(`${name}: more than one line`)
-  return secret
-}
-
-/** What the command said on stderr; never its stdout, which may hold the secret. */
-function failureText(error: unknown): string {
-  const stderr = typeof error === 'object' && error !== null && 'stderr' in error ? String(error.stderr) : ''
-  const [first = ''] = stderr.trim().split('\n', 1)
-  return first === '' ? 'it ended without a message' : first
-}
-
-/** The name of the setting's source, if that may name secrets. */
-function refuseUntrusted(setting: Setting<unknown>, settings: Settings): string {
-  const source = settings.source(setting)
-  if (source.from === 'file' && !source.trusted) throw untrusted(source.path, `set ${source.key}`)
-  return sourceText(source)
-}
-
-function untrusted(file: string, what: string): ConfigFileError {
-  return new ConfigFileError(`${file} must not ${what}: another user can write it`, {
-    hint: `own the file and take the right to write from others: chmod o-w ${file}`,
-  })
 }

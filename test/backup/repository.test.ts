@@ -79,13 +79,13 @@ describe('a repository', () => {
   test('with keys is not given a new repo.json, which would not say what they are for', async () => {
     const store = new MemoryStore()
     await store.put('keys/a.json', Buffer.from('{}'))
-    await expect(repairRepository({ store, now: FIRST_NIGHT })).rejects.toMatchObject({ exitCode: 16 })
+    await expect(repairRepository({ store, now: FIRST_NIGHT })).rejects.toMatchObject({ exitCode: 13 })
     await expect(store.stat('repo.json')).rejects.toMatchObject({ code: 'BLOB_NOT_FOUND' })
   })
 
   test.each([
     [{ format: 2, id: '0'.repeat(32), created: '', requires: [] }, 'format 2'],
-    [{ format: 1, id: '0'.repeat(32), created: '', requires: ['encryption'] }, 'encryption'],
+    [{ format: 1, id: '0'.repeat(32), created: '', requires: ['tape'] }, 'tape'],
   ])('that needs a newer version is refused with 16', async (document, reason) => {
     const store = new MemoryStore()
     await store.put('repo.json', sealJson(document))

@@ -22,6 +22,7 @@ test('init makes a repository once, and does no harm the second time', async () 
     repository: 'memory://repo-commands',
     id: expect.stringMatching(/^[0-9a-f]{32}$/),
     created: true,
+    encrypted: false,
   })
   expect(documentOf(await runCli(['repo', 'init', ...repo, '--json']))).toEqual({ ...first, created: false })
 })

@@ -45,6 +45,7 @@ export async function runCli(args: readonly string[], host: Partial<Host> = {}):
   const exitCode = await main(args, {
     environment: {},
     stdin: Readable.from([]),
+    askSecret: null,
     stdout,
     stderr,
     signals: new EventEmitter(),
