@@ -143,7 +143,7 @@ function damagedInTrash(entry: TrashedBackup | DamagedTrash): PurgeObstacle {
 }
 
 function givingUp(backup: string): string {
-  return `give the backup up: chroma-ops backup prune ${backup} --purge-now --apply`
+  return `give the backup up: "chroma-ops backup prune ${backup} --purge-now --apply"`
 }
 
 function count(figures: { objects: number; bytes: number }, size: number): void {

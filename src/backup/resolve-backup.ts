@@ -34,7 +34,7 @@ export async function resolveBackup(
   const wanted = parseSelector(selector)
   const entries = await listBackups(repository, { series: options.series, signal: options.signal })
   if (wanted.kind === 'id') return byId(repository, entries, wanted.prefix)
-  refuseSeveralSeries(entries, options.series)
+  if (options.series === undefined) refuseSeveralSeries(entries.map(({ series }) => series))
   const patterns = (options.collections ?? []).map(parseCollectionPattern)
   let skip = wanted.kind === 'latest' ? wanted.skip : 0
   for (const { id, head, damaged } of entries) {
@@ -78,23 +78,43 @@ function inUtc(time: string): string {
   return lacksZone ? `${time}Z` : time
 }
 
-function byId(repository: Repository, entries: readonly BackupEntry[], prefix: string): BackupHead {
-  const exact = entries.find(({ id }) => id === prefix)
-  const candidates = exact === undefined ? entries.filter(({ id }) => id.startsWith(prefix)) : [exact]
+/**
+ * The one of `ids` that is `prefix` or begins with it. Throws a {@link BackupAmbiguousError}, or a
+ * {@link BackupNotFoundError} with the newest of them.
+ */
+export function matchId(repository: Repository, ids: readonly string[], prefix: string): string {
+  const candidates = ids.includes(prefix) ? [prefix] : ids.filter((id) => id.startsWith(prefix))
   const [found] = candidates
-  if (found === undefined) throw notFound(repository, prefix, entries)
-  if (candidates.length > 1) {
-    throw new BackupAmbiguousError(`several backups begin with ${prefix}`, {
-      hint: `choose from: ${candidates.map(({ id }) => id).join(', ')}`,
+  if (found === undefined) {
+    const newest = [...ids].sort().reverse().slice(0, 5)
+    throw new BackupNotFoundError(`no backup "${prefix}" in ${repository.store.displayUrl}`, {
+      hint: newest.length === 0 ? 'there is no backup yet' : `the newest are: ${newest.join(', ')}`,
     })
   }
+  if (candidates.length > 1) {
+    throw new BackupAmbiguousError(`several backups begin with ${prefix}`, {
+      hint: `choose from: ${candidates.join(', ')}`,
+    })
+  }
+  return found
+}
+
+function byId(repository: Repository, entries: readonly BackupEntry[], prefix: string): BackupHead {
+  if (!entries.some(({ id }) => id.startsWith(prefix))) throw notFound(repository, prefix, entries)
+  const id = matchId(
+    repository,
+    entries.map((entry) => entry.id),
+    prefix,
+  )
+  const found = entries.find((entry) => entry.id === id)
+  if (found === undefined) throw notFound(repository, prefix, entries)
   if (found.damaged !== null) throw found.damaged
   return found.head
 }
 
-function refuseSeveralSeries(entries: readonly BackupEntry[], series: string | undefined): void {
-  if (series !== undefined) return
-  const names = [...new Set(entries.map((entry) => entry.series))].sort()
+/** Throws a {@link SeriesAmbiguousError} when the names are not all the same. */
+export function refuseSeveralSeries(series: readonly string[]): void {
+  const names = [...new Set(series)].sort()
   if (names.length > 1) throw new SeriesAmbiguousError(names)
 }
 

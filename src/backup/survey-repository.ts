@@ -146,7 +146,7 @@ function protectedNames({ named }: PruneJob, backups: readonly BackupDecision[])
     .map(({ id, reasons }) => {
       const why = reasons.map((reason) => PROTECTED.get(reason) ?? reason).join(', ')
       const hint = reasons.includes('held')
-        ? `release it first: chroma-ops backup release ${id}`
+        ? `release it first: "chroma-ops backup release ${id}"`
         : 'make, or verify, a newer one first'
       return new GuardError('BACKUP_PROTECTED', `${id} stays: it is ${why}`, { hint })
     })

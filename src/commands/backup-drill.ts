@@ -5,6 +5,7 @@ import { cacheFolder } from './cache-folder.js'
 import { act } from './command.js'
 import type { Launcher } from './context.js'
 import { parsed, repeated } from './parse.js'
+import { recordVerification } from './record-verification.js'
 import { chooseBackup, openOwnRepository } from './repository-command.js'
 
 interface Flags {
@@ -49,6 +50,9 @@ export function backupDrillCommand(launcher: Launcher): Command {
       progress: output,
       signal,
     })
+    const isWhole =
+      flags.collection === undefined && flags.exclude === undefined && head.status === 'complete'
+    if (isWhole && report.status === 'ok') await recordVerification(context, repository, head.id, 'drill')
     context.finish(report.exitCode)
     output.result({ repository: repository.store.displayUrl, ...report }, describeDrill)
   })

@@ -2,7 +2,8 @@ import { Command } from 'commander'
 
 import { act } from './command.js'
 import type { Launcher } from './context.js'
-import { chooseBackup, openOwnRepository, shownHead } from './repository-command.js'
+import { readBackupMarks, shownWithMarks } from './marked-backups.js'
+import { chooseBackup, openOwnRepository } from './repository-command.js'
 
 interface Flags {
   readonly series?: string
@@ -21,7 +22,8 @@ export function backupShowCommand(launcher: Launcher): Command {
     ])
     const { head, warnings } = await chooseBackup(context, repository, selector, command.opts<Flags>())
     const collections = (await readCollections(repository, head, context.signal)).map(shownCollection)
-    const result = { repository: repository.store.displayUrl, backup: shownHead(head), collections, warnings }
-    context.output.result(result, ({ backup }, style) => describeHead(backup, collections, style))
+    const backup = shownWithMarks(head, await readBackupMarks(repository, context))
+    const result = { repository: repository.store.displayUrl, backup, collections, warnings }
+    context.output.result(result, (_, style) => describeHead(backup, collections, style))
   })
 }

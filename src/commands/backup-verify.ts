@@ -10,6 +10,7 @@ import type { AgainstFlags } from './backup-verify-against.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { parsed, repeated } from './parse.js'
+import { recordVerification } from './record-verification.js'
 import { chooseBackup, chosenSeries, openOwnRepository } from './repository-command.js'
 
 interface Flags extends AgainstFlags {
@@ -56,7 +57,12 @@ async function verify(context: CommandContext, selector: string | undefined, fla
   const concurrency = settings.value(catalogue.concurrency)
   const job = { repository, sample, depth, concurrency, progress: output, signal }
   const reports = []
-  for (const head of heads) reports.push(await verifyBackup({ ...job, head }))
+  for (const head of heads) {
+    const report = await verifyBackup({ ...job, head })
+    reports.push(report)
+    if (report.status === 'damaged') await recordVerification(context, repository, head.id, 'damaged')
+    else if (report.sample === 1) await recordVerification(context, repository, head.id, depth)
+  }
   const unreadable = damaged.map(unreadableBackup)
   const intact = unreadable.length === 0 && reports.every(({ status }) => status === 'ok')
   context.finish(intact ? ExitCode.ok : ExitCode.integrity)

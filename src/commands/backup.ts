@@ -4,9 +4,13 @@ import { backupCreateCommand } from './backup-create.js'
 import { backupDiffCommand } from './backup-diff.js'
 import { backupDrillCommand } from './backup-drill.js'
 import { backupFindCommand } from './backup-find.js'
+import { backupHoldCommand, backupReleaseCommand } from './backup-hold.js'
 import { backupListCommand } from './backup-list.js'
+import { backupPruneCommand } from './backup-prune.js'
 import { backupServeCommand } from './backup-serve.js'
 import { backupShowCommand } from './backup-show.js'
+import { backupTagCommand } from './backup-tag.js'
+import { backupUndeleteCommand } from './backup-undelete.js'
 import { backupVerifyCommand } from './backup-verify.js'
 import { addDefault } from './command.js'
 import type { Launcher } from './context.js'
@@ -24,4 +28,9 @@ export function backupCommand(launcher: Launcher): Command {
     .addCommand(backupServeCommand(launcher))
     .addCommand(backupDiffCommand(launcher))
     .addCommand(backupFindCommand(launcher))
+    .addCommand(backupTagCommand(launcher))
+    .addCommand(backupHoldCommand(launcher))
+    .addCommand(backupReleaseCommand(launcher))
+    .addCommand(backupPruneCommand(launcher))
+    .addCommand(backupUndeleteCommand(launcher))
 }

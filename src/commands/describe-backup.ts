@@ -1,10 +1,11 @@
+import type { Hold } from '../backup/backup-marks.js'
 import type { BackupHead, CollectionEntry } from '../backup/manifest.js'
 import { displayName } from '../core/records.js'
 import { bytes, columnName, duration, grouped, instant, plural, shortBytes } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 
-type ShownHead = Omit<BackupHead, 'contents'>
+type ShownHead = Omit<BackupHead, 'contents'> & { readonly hold?: Hold | null }
 
 /** A collection without the places of its objects. */
 export function shownCollection({
@@ -39,8 +40,14 @@ export function describeHead(
   ]
   const tags = Object.entries(head.tags).map(([key, value]) => `${key}=${value}`)
   if (tags.length > 0) facts.push(['tags', tags.join(', ')])
+  if (head.hold != null) facts.push(['held', holdText(head.hold)])
   const lines = facts.map(([name = '', fact = '']) => `${name.padEnd(12)}${fact}`)
   return [...lines, '', describeCollections(collections, style)].join('\n')
+}
+
+function holdText({ reason, until, actor }: Hold): string {
+  const end = until === null ? '' : ` until ${instant(new Date(until))}`
+  return `by ${actor}${end}${reason === null ? '' : `: ${reason}`}`
 }
 
 function describeCollections(

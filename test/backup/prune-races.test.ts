@@ -73,7 +73,8 @@ async function interleave(seed: number, sessionExpiryMs: number) {
     applyPrune(pruneJob(await as(user), now, { last: 1 }, { ...unlimited, singleWriter: seed % 5 === 0 }))
   const [removed] = await listRemoved(repository)
   const outcomes = await Promise.all([
-    outcomeOf(as('first').then((own) => backUp(own, now, 10))),
+    // The same records as in the newest backup, which the other one makes superfluous.
+    outcomeOf(as('first').then((own) => backUp(own, now, 2))),
     outcomeOf(as('second').then((own) => backUp(own, now, 11))),
     outcomeOf(prune('pruner')),
     outcomeOf(prune('other pruner')),
@@ -105,6 +106,100 @@ test('in random orders of two backups, two prunes and an undelete nothing that i
   ]
   expect([...seen]).toEqual(expect.arrayContaining(all))
 }, 600_000)
+
+/** Freezes a user before its first call that is like this, and resolves when it is frozen. */
+async function frozenBefore(
+  shuffler: Shuffler,
+  store: SharedStore,
+  user: string,
+  method: string,
+  prefix: string,
+) {
+  await new Promise<void>((resolve) => {
+    store.beforeCall = (called, key) => {
+      if (called !== method || !key.startsWith(prefix)) return
+      store.beforeCall = () => {}
+      shuffler.freeze(user)
+      resolve()
+    }
+  })
+}
+
+async function twoUsers() {
+  const { store, repository, now } = await copyOf(used)
+  const shuffler = new Shuffler(randomNumbers(1))
+  const stores = {
+    backup: new SharedStore(store, shuffler, 'backup'),
+    pruner: new SharedStore(store, shuffler, 'pruner'),
+  }
+  const backup = await openRepository({ store: stores.backup })
+  const pruner = await openRepository({ store: stores.pruner })
+  return { store, repository, now, shuffler, stores, backup, pruner }
+}
+
+test('a backup whose parent is removed before it has said that it relies on it fails', async () => {
+  const { repository, now, shuffler, stores, backup, pruner } = await twoUsers()
+  const begins = frozenBefore(shuffler, stores.backup, 'backup', 'putNew', 'sessions/')
+  const own = outcomeOf(backUp(backup, now, 2))
+  await begins
+  await backUp(repository, now, 11)
+  // The pruner has seen that there is no session, and is about to delete.
+  const deletes = frozenBefore(shuffler, stores.pruner, 'pruner', 'delete', 'objects/')
+  const pruned = applyPrune(pruneJob(pruner, now, { last: 1 }, { purgeNow: true }))
+  await deletes
+  shuffler.thaw('backup')
+  expect(await own).toBe('BACKUP_FAILED')
+  shuffler.thaw('pruner')
+  expect((await pruned).freed.objects).toBeGreaterThan(0)
+  expect(await wholeBackups(repository)).toHaveLength(1)
+})
+
+test('what a running backup relies on stays, although it is removed meanwhile', async () => {
+  const { repository, now, shuffler, stores, backup } = await twoUsers()
+  const reuses = frozenBefore(shuffler, stores.backup, 'backup', 'list', 'objects/')
+  const own = backUp(backup, now, 2)
+  await reuses
+  await backUp(repository, now, 11)
+  const result = await applyPrune(pruneJob(repository, now, { last: 1 }, { purgeNow: true }))
+  expect(result.backups.map(({ reasons }) => reasons)).toContainEqual(['in use'])
+  shuffler.thaw('backup')
+  const { head } = await own
+  expect(await wholeBackups(repository)).toContain(head.id)
+})
+
+test('a backup that was asleep for so long that it was given up takes its manifest back', async () => {
+  const { store, repository, now, shuffler, stores, backup } = await twoUsers()
+  const commits = frozenBefore(shuffler, stores.backup, 'backup', 'putNew', 'backups/')
+  const own = outcomeOf(backUp(backup, now, 10))
+  await commits
+  const before = (await store.keys('objects/')).length
+  store.pass(9 * DAY_MS)
+  await applyPrune(pruneJob(repository, now))
+  expect((await store.keys('objects/')).length).toBeLessThan(before)
+  const whole = await wholeBackups(repository)
+  shuffler.thaw('backup')
+  expect(await own).toBe('BACKUP_FAILED')
+  expect(await wholeBackups(repository)).toEqual(whole)
+})
+
+test('a prune that was asleep while another one took over deletes nothing any more', async () => {
+  const { store, repository, now, shuffler, stores, pruner } = await twoUsers()
+  const deletes = frozenBefore(shuffler, stores.pruner, 'pruner', 'delete', 'backups/')
+  const job = { leaseTtlMs: 60_000, purgeNow: true }
+  const asleep = outcomeOf(applyPrune(pruneJob(pruner, now, { last: 1 }, job)))
+  await deletes
+  store.pass(61_000)
+  const other = await applyPrune(pruneJob(repository, now, { last: 2 }, job))
+  expect(other.trash).toMatchObject([{ decision: 'purge' }])
+  const keys = await store.keys('objects/')
+  shuffler.thaw('pruner')
+  expect(await asleep).toBe('LEASE_LOST')
+  expect(await store.keys('objects/')).toEqual(keys)
+  // The one call that was on its way has only moved a backup into the trash.
+  const [removed] = await listRemoved(repository)
+  await undeleteBackup({ ...pruneJob(repository, now), backup: removed?.id ?? '' })
+  expect(await wholeBackups(repository)).toHaveLength(2)
+})
 
 function randomNumbers(seed: number): () => number {
   let state = seed

@@ -45,6 +45,8 @@ function removedIn(result: PruneResult): readonly string[] {
 
 test('what is removed goes to the trash, can be put back, and is purged after the grace', async () => {
   const { store, repository, ids, job } = await fiveNights()
+  // Only the trash protects what is so old.
+  store.pass(30 * DAY_MS)
   const before = await store.keys('objects/')
   const first = await applyPrune(job({ last: 3 }))
   expect(removedIn(first)).toEqual([ids[1], ids[0]])
@@ -67,6 +69,34 @@ test('what is removed goes to the trash, can be put back, and is purged after th
   expect(await wholeBackups(repository)).toEqual(ids.slice(2))
   expect(await store.keys('trash/')).toEqual([])
   await expect(undeleteBackup({ ...job(), backup: ids[0] ?? '' })).rejects.toMatchObject({ exitCode: 10 })
+})
+
+test('a removed backup that lacks an object is not put back', async () => {
+  const { store, repository, ids, job } = await fiveNights()
+  await applyPrune(job({ last: 4 }))
+  const [own = ''] = await store.keys(`objects/${ids[0] ?? ''}/`)
+  await store.delete(own)
+  await expect(undeleteBackup({ ...job(), backup: ids[0] ?? '' })).rejects.toMatchObject({
+    exitCode: expect.any(Number),
+  })
+  expect(await store.keys('backups/')).toHaveLength(4)
+  expect((await listRemoved(repository)).map(({ id }) => id)).toEqual([ids[0]])
+})
+
+test('two prunes at once are one after the other; a store that cannot tell them apart needs a promise', async () => {
+  const { store, repository, job } = await fiveNights()
+  const outcomes = await Promise.allSettled([applyPrune(job({ last: 4 })), applyPrune(job({ last: 4 }))])
+  const refused = outcomes.filter(({ status }) => status === 'rejected')
+  expect(refused).toMatchObject([{ reason: { code: 'MAINTENANCE_LOCKED', exitCode: 11 } }])
+  store.capabilities = async () => ({ putNew: 'none', putIfMatch: false })
+  const error = {
+    code: 'NO_CONDITIONAL_WRITES',
+    exitCode: 16,
+    hint: expect.stringContaining('--single-writer'),
+  }
+  await expect(applyPrune(job({ last: 3 }))).rejects.toMatchObject(error)
+  await applyPrune(job({ last: 3 }, { singleWriter: true }))
+  expect(await wholeBackups(repository)).toHaveLength(3)
 })
 
 test('the plan is what happens, and changes nothing', async () => {

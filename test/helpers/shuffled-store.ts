@@ -8,7 +8,7 @@ export class Shuffler {
   readonly #random: () => number
   readonly #waiting: Waiting[] = []
   readonly #frozen = new Set<string>()
-  /** Users are of very different speeds. */
+  /** Users are of very different speeds, now and then of another one: some are asleep while others do all their work. */
   readonly #speeds = new Map<string, number>()
   #isRunning = false
 
@@ -53,7 +53,8 @@ export class Shuffler {
   }
 
   #speedOf(user: string): number {
-    const speed = this.#speeds.get(user) ?? 0.02 + this.#random() ** 4
+    const known = this.#random() < 0.02 ? undefined : this.#speeds.get(user)
+    const speed = known ?? 0.001 + this.#random() ** 6
     this.#speeds.set(user, speed)
     return speed
   }
