@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 import { DatabaseFailedError } from './errors.js'
-import { DiskFullError } from './own-folder.js'
+import { DirectoryAccessError, DiskFullError } from './own-folder.js'
 
 /** The same file seen from src/datadir and from dist/datadir. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/copy-database.js', import.meta.url))
@@ -69,6 +69,10 @@ export class DatabaseCopier {
     if (second === 'ENOSPC' || second === 'EDQUOT')
       throw new DiskFullError(`cannot copy ${this.#source}: no space left`, {
         hint: 'name another folder for temporary files with --temp-dir',
+      })
+    if (second === 'EACCES' || second === 'EPERM')
+      throw new DirectoryAccessError(`cannot copy ${this.#source}: permission denied`, {
+        hint: 'run as the user that owns the data directory',
       })
     throw new DatabaseFailedError(this.#source, new Error(`it cannot be copied: ${why}`))
   }

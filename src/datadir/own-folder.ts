@@ -53,5 +53,10 @@ export function explained(thrown: unknown, action: string): Error {
     })
   if (isErrno(thrown, 'ENOSPC', 'EDQUOT'))
     return new DiskFullError(`cannot ${action}: no space left`, { cause, hint: 'free some space first' })
+  if (isErrno(thrown, 'EBUSY'))
+    return new DirectoryAccessError(`cannot ${action}: a part of it is a mount point, or in use`, {
+      cause,
+      hint: 'unmount what is mounted below the directory, or name a new directory',
+    })
   return cause
 }

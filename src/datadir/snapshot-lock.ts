@@ -8,6 +8,7 @@ import type { DatabaseCopier } from './database-copier.js'
 import { DatabaseBusyError } from './errors.js'
 import {
   DATABASE_FILE,
+  isSameFile,
   isSameScan,
   scanDirectory,
   type DirectoryScan,
@@ -107,15 +108,16 @@ async function copyAll(
   const stall = AbortSignal.timeout(job.maxStallMs)
   const signal = anySignal(job.signal, stall)
   const database = path.join(job.staging, DATABASE_FILE)
-  // Awaited below; until then a failure must not count as unhandled.
-  const copied = job.copier.finish()
-  copied.catch(() => {})
   try {
     const copies = new Map<string, ScannedFile>()
-    let scan = await scanDirectory(job.directory)
+    const first = await scanDirectory(job.directory, signal)
+    let scan = first
+    // Awaited below; until then a failure must not count as unhandled.
+    const copied = job.copier.finish()
+    copied.catch(() => {})
     for (let round = 1; ; round++) {
       await copyChanged(job, scan, copies, signal)
-      const again = await scanDirectory(job.directory)
+      const again = await scanDirectory(job.directory, signal)
       if (isSameScan(scan, again)) break
       if (round === MAX_SCANS) return 'stalled'
       scan = again
@@ -125,7 +127,8 @@ async function copyAll(
       throwIfAborted(job.signal)
       return 'stalled'
     }
-    if (!isStill) return 'unlocked'
+    const last = databaseIn(await scanDirectory(job.directory, signal))
+    if (!isStill || last === undefined || !isSameFile(last, databaseIn(first))) return 'unlocked'
     const staged = new Map([...copies.keys()].map((name) => [name, path.join(job.staging, name)]))
     return { scan, staged: staged.set(DATABASE_FILE, database) }
   } catch (error) {
@@ -133,6 +136,10 @@ async function copyAll(
     if (stall.aborted) return 'stalled'
     throw error
   }
+}
+
+function databaseIn({ files }: DirectoryScan): ScannedFile | undefined {
+  return files.find(({ path: name }) => name === DATABASE_FILE)
 }
 
 async function copyChanged(

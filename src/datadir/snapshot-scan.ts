@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises'
 import path from 'node:path'
 
-import { isErrno } from '../core/errors.js'
+import { isErrno, throwIfAborted } from '../core/errors.js'
 import { OWN_FOLDER } from './own-folder.js'
 import { SnapshotUnsupportedError } from './snapshot-errors.js'
 
@@ -51,7 +51,7 @@ const SEGMENT_FOLDER = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
  * What disappears meanwhile is left out. Rejects with a {@link SnapshotUnsupportedError} (16) when a part of
  * the data is a symbolic link, or the database keeps a write-ahead log of SQLite's own.
  */
-export async function scanDirectory(directory: string): Promise<DirectoryScan> {
+export async function scanDirectory(directory: string, signal?: AbortSignal): Promise<DirectoryScan> {
   const files: ScannedFile[] = []
   const folders: ScannedFolder[] = []
   const leftOut: LeftOut[] = []
@@ -59,6 +59,7 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan> {
     for (const name of (await readdir(path.join(directory, folder))).sort()) {
       const relative = folder === '' ? name : `${folder}/${name}`
       if (relative === OWN_FOLDER || relative === 'lost+found') continue
+      throwIfAborted(signal)
       const entry = await lstatOrNull(path.join(directory, relative))
       if (entry === null) continue
       const mode = Number(entry.mode) & 0o7777

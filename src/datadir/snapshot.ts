@@ -239,7 +239,7 @@ class TakenFiles {
     try {
       await this.#job.take(file.path, file)
     } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error
+      if (!isErrno(error, 'ENOENT')) throw explained(error, `read ${source}`)
       await this.#forget(scanned.path)
       return
     }
