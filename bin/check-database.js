@@ -5,5 +5,6 @@ import { answer } from '../dist/health/offline/database-process.js'
 
 process.once('disconnect', () => process.exit(0))
 process.once('message', async (request) => {
-  process.send(await answer(request), () => process.disconnect())
+  // Without waiting for what is still being read ahead.
+  process.send(await answer(request), () => process.exit(0))
 })

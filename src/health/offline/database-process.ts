@@ -1,8 +1,11 @@
-import { openDataDirectory } from '../../datadir/data-directory.js'
+import path from 'node:path'
+
+import { DATABASE_FILE, openDataDirectory } from '../../datadir/data-directory.js'
 import { DatabaseBusyError } from '../../datadir/errors.js'
 import type { HealthLevel } from '../report.js'
 import type { Observation } from './catalogue.js'
 import { checkDatabase, type CheckedDatabase } from './check-database.js'
+import { readAhead } from './read-ahead.js'
 import { readable } from './unreadable.js'
 
 /** What is to be checked, as a message between processes. */
@@ -23,6 +26,7 @@ export async function answer({ directory, level, held }: DatabaseRequest): Promi
   try {
     const checked = await readable(async () => {
       const opened = await openDataDirectory(directory)
+      readAhead(path.join(directory, DATABASE_FILE))
       try {
         const names = new Map(
           opened
