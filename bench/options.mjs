@@ -5,11 +5,12 @@ const HELP = `npm run bench -- [options]
   --sizes LIST          records x dimension, e.g. 20000x384,5000x1536 (the default)
   --rounds N            rounds of each comparison (default 5)
   --cores LIST          shared, pinned or both (default both); pinned: the server on core 0, the client on core 1
-  --only LIST           of: read, write, verify, stores, memory, physical, directory, start,
+  --only LIST           of: read, write, verify, stores, memory, physical, directory, health, start,
                         growth (default all but growth)
   --growth LIST         record counts for growth (default 10000,50000,200000)
   --growth-dimension N  (default 128)
   --directory LIST      sizes for directory (default 100000x384)
+  --health LIST         sizes for health, e.g. 200000x384, which is 1 GB (default 50000x384)
   --memory LIST         further sizes for memory, e.g. 1000000x32
   --s3-endpoint URL     an S3 server for stores instead of the one that comes with the tests;
                         bucket "bench" and credentials from the environment
@@ -24,6 +25,7 @@ const MEASUREMENTS = [
   'memory',
   'physical',
   'directory',
+  'health',
   'start',
   'growth',
 ]
@@ -36,10 +38,11 @@ export function readOptions(args) {
       sizes: { type: 'string', default: '20000x384,5000x1536' },
       rounds: { type: 'string', default: '5' },
       cores: { type: 'string', default: 'both' },
-      only: { type: 'string', default: 'read,write,verify,stores,memory,physical,directory,start' },
+      only: { type: 'string', default: 'read,write,verify,stores,memory,physical,directory,health,start' },
       growth: { type: 'string', default: '10000,50000,200000' },
       'growth-dimension': { type: 'string', default: '128' },
       directory: { type: 'string', default: '100000x384' },
+      health: { type: 'string', default: '50000x384' },
       memory: { type: 'string', default: '' },
       's3-endpoint': { type: 'string' },
       out: { type: 'string' },
@@ -60,6 +63,7 @@ export function readOptions(args) {
     growth: list(values.growth).map(wholeNumber),
     growthDimension: wholeNumber(values['growth-dimension']),
     directory: list(values.directory).map(size),
+    health: list(values.health).map(size),
     memory: list(values.memory).map(size),
     s3Endpoint: values['s3-endpoint'],
     out: values.out,

@@ -9,6 +9,7 @@ import { addBodies } from './dataset.mjs'
 import { library } from './library.mjs'
 import { measureDirectory } from './measure-directory.mjs'
 import { measureGrowth } from './measure-growth.mjs'
+import { measureHealth } from './measure-health.mjs'
 import { measureMemory } from './measure-memory.mjs'
 import { measurePhysical } from './measure-physical.mjs'
 import { measureRead } from './measure-read.mjs'
@@ -39,6 +40,11 @@ try {
     for (const size of sizes)
       await withServer((context) => filled({ ...context, size, rounds }, measureDirectory))
   }
+  if (options.only.includes('health')) {
+    const { health: sizes, rounds } = options
+    for (const size of sizes)
+      await withServer((context) => filled({ ...context, size, rounds }, measureHealth))
+  }
   if (options.only.includes('growth')) {
     const { growth: counts, growthDimension: dimension, rounds } = options
     await withServer((context) => measureGrowth({ ...context, counts, dimension, rounds }))
@@ -52,7 +58,7 @@ try {
 
 async function measureSize(size) {
   const { only, rounds } = options
-  const measures = only.filter((name) => !['start', 'growth', 'directory'].includes(name))
+  const measures = only.filter((name) => !['start', 'growth', 'directory', 'health'].includes(name))
   if (measures.length === 0) return
   await withServer((server) =>
     filled({ ...server, size, rounds, endpoint: options.s3Endpoint }, async (context) => {
