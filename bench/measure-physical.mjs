@@ -67,6 +67,7 @@ async function measureTimes({ report, size, rounds, place, offline, kept, head, 
   add('physical backup, offline / cp -a + sha256sum', 'physical', 'cp + sha256sum', '≤ 1.3')
   add('the same / cp -a + sync -f + sha256sum', 'physical', 'cp + sync + sha256sum')
   add('physical backup, live / cp -a + sha256sum', 'live', 'cp + sha256sum', '≤ 1.3')
+  add('the same / cp -a + sync -f + sha256sum, live', 'live', 'cp + sync + sha256sum')
   add('second physical backup / first', 'second', 'physical', '≤ 1')
   add('physical restore / cp -a', 'restore', 'cp', '≤ 1.3')
   add('the same / cp -a + sync -f', 'restore', 'cp + sync')
