@@ -1,6 +1,5 @@
 import { Command } from 'commander'
 
-import { BackupNotFoundError } from '../backup/errors.js'
 import { UsageError } from '../core/errors.js'
 import { instant } from '../output/format.js'
 import { withAudit } from './audit.js'
@@ -39,7 +38,7 @@ export function backupHoldCommand(launcher: Launcher): Command {
     const { signal } = context
     await withAudit(context, audited, () => putMark(repository, HOLD, head.id, hold, signal))
     // A prune that was about to remove it has not seen the hold; in the trash, too, the hold keeps it.
-    if (!(await mayRelyOn(repository, head.id, signal))) throw removed(head.id)
+    if (!(await mayRelyOn(repository, head.id, signal))) throw await removed(head.id)
     context.output.result(
       { repository: repository.store.displayUrl, backup: head.id, ...hold },
       ({ backup, until }) =>
@@ -73,7 +72,8 @@ export function needed(selector: string | undefined): string {
   return selector
 }
 
-function removed(id: string): BackupNotFoundError {
+async function removed(id: string): Promise<Error> {
+  const { BackupNotFoundError } = await import('../backup/errors.js')
   return new BackupNotFoundError(
     `${id} was removed in the same moment; held in the trash, it is not purged`,
     {

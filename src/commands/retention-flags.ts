@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-import { NO_POLICY, type RetentionPolicy } from '../backup/retention-policy.js'
+import type { RetentionPolicy } from '../backup/retention-policy.js'
 import { catalogue } from '../config/catalogue.js'
 import type { Settings } from '../config/settings.js'
 import { durationOf, wholeNumber } from '../config/values.js'
@@ -47,13 +47,13 @@ export function retentionOf(
     catalogue
   return {
     policy: {
-      last: flags.keepLast ?? settings.value(keepLast) ?? NO_POLICY.last,
-      hourly: flags.keepHourly ?? settings.value(keepHourly) ?? NO_POLICY.hourly,
-      daily: flags.keepDaily ?? settings.value(keepDaily) ?? NO_POLICY.daily,
-      weekly: flags.keepWeekly ?? settings.value(keepWeekly) ?? NO_POLICY.weekly,
-      monthly: flags.keepMonthly ?? settings.value(keepMonthly) ?? NO_POLICY.monthly,
-      yearly: flags.keepYearly ?? settings.value(keepYearly) ?? NO_POLICY.yearly,
-      withinMs: flags.keepWithin ?? settings.value(keepWithin) ?? NO_POLICY.withinMs,
+      last: flags.keepLast ?? settings.value(keepLast) ?? 0,
+      hourly: flags.keepHourly ?? settings.value(keepHourly) ?? 0,
+      daily: flags.keepDaily ?? settings.value(keepDaily) ?? 0,
+      weekly: flags.keepWeekly ?? settings.value(keepWeekly) ?? 0,
+      monthly: flags.keepMonthly ?? settings.value(keepMonthly) ?? 0,
+      yearly: flags.keepYearly ?? settings.value(keepYearly) ?? 0,
+      withinMs: flags.keepWithin ?? settings.value(keepWithin) ?? 0,
       tags: flags.keepTag ?? settings.value(keepTag),
     },
     graceMs: flags.grace ?? settings.value(grace),
