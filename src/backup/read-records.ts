@@ -1,13 +1,14 @@
 import type { RecordBatch } from '../core/records.js'
 import type { RowGroup } from './catalogue.js'
 import { DELETED, LayerEdits, OWN, placedGroups, type PlacedGroup, type RowFates } from './layer-edits.js'
-import { isMissing, ReplacementRows, type ReplacementRow } from './replacement-rows.js'
+import { MergedBatch } from './merged-batch.js'
+import { isMissing, ReplacementRows } from './replacement-rows.js'
 import {
   BATCH_BYTES,
   fetchVectors,
   floatsOf,
-  inconsistent,
-  linesOf,
+  lacksRecords,
+  Lines,
   readRowGroup,
   rowOf,
   rowsOfBatch,
@@ -54,48 +55,24 @@ async function* readMerged(merge: {
 }): AsyncGenerator<RecordBatch> {
   const { job, group, fates, replacements } = merge
   const dimension = job.catalogue.definition.dimension ?? 0
-  const floats = floatsOf(merge.vectors)
-  const lines = hasOwn(fates) ? linesOf(job, group.payload) : null
-  const maximumRows = rowsOfBatch(dimension)
-  let rows: ReplacementRow[] = []
-  let bytes = 0
+  const batch = new MergedBatch(dimension, floatsOf(merge.vectors))
+  const lines = hasOwn(fates) ? new Lines(job, group.payload) : null
+  const left = fates.layers.filter((layer) => layer !== DELETED).length
+  batch.begin(Math.min(left, rowsOfBatch(dimension)))
+  let done = 0
   for (let row = 0; row < group.rows; row++) {
-    const line = await lines?.next()
-    if (line?.done === true) throw lacksRecords(job, group)
+    const line = lines === null ? null : (lines.take() ?? (await lines.next()))
+    if (line === undefined) throw lacksRecords(job, group)
     const layer = fates.layers[row] ?? OWN
     if (layer === DELETED) continue
-    const replacement = await replacements[layer - 1]?.take(fates.rows[row] ?? 0)
-    const found = replacement ?? {
-      payload: rowOf(job, group, line?.value ?? Buffer.alloc(0)),
-      vector: floats.subarray(row * dimension, (row + 1) * dimension),
-      isMissing: isMissing(group, row),
-      bytes: line?.value.length ?? 0,
-    }
-    rows.push(found)
-    bytes += found.bytes
-    if (rows.length < maximumRows && bytes < BATCH_BYTES) continue
-    yield batchOf(rows, dimension)
-    rows = []
-    bytes = 0
+    const replacement = replacements[layer - 1]
+    if (replacement !== undefined) batch.add(await replacement.take(fates.rows[row] ?? 0))
+    else if (line !== null) batch.addOwn(row, rowOf(job, group, line), isMissing(group, row), line.length)
+    if (batch.rows < rowsOfBatch(dimension) && batch.bytes < BATCH_BYTES) continue
+    done += batch.rows
+    yield batch.end()
+    batch.begin(Math.min(left - done, rowsOfBatch(dimension)))
   }
-  if (lines !== null && (await lines.next()).done !== true) throw lacksRecords(job, group)
-  if (rows.length > 0) yield batchOf(rows, dimension)
-}
-
-function lacksRecords(job: RowGroupReadJob, group: RowGroup) {
-  return inconsistent(job, group.payload, `does not have the ${group.rows} records of its row group`)
-}
-
-function batchOf(rows: readonly ReplacementRow[], dimension: number): RecordBatch {
-  const embeddings = new Float32Array(rows.length * dimension)
-  for (const [row, { vector }] of rows.entries()) embeddings.set(vector, row * dimension)
-  return {
-    ids: rows.map(({ payload }) => payload.id),
-    dimension,
-    embeddings,
-    missingEmbeddings: rows.flatMap((each, row) => (each.isMissing ? [row] : [])),
-    documents: rows.map(({ payload }) => payload.document),
-    uris: rows.map(({ payload }) => payload.uri),
-    metadatas: rows.map(({ payload }) => payload.metadata),
-  }
+  if (lines !== null && (await lines.next()) !== undefined) throw lacksRecords(job, group)
+  if (batch.rows > 0) yield batch.end()
 }

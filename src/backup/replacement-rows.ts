@@ -5,7 +5,8 @@ import {
   fetchVectors,
   floatsOf,
   inconsistent,
-  linesOf,
+  lacksRecords,
+  Lines,
   rowOf,
   type RowGroupReadJob,
 } from './row-group-reader.js'
@@ -29,7 +30,7 @@ export class ReplacementRows {
   readonly #groups: GroupCursor
   #dimension: number
   #vectors: Float32Array = new Float32Array(0)
-  #lines: AsyncGenerator<Buffer> | null = null
+  #lines: Lines | null = null
   /** Number of the line that comes next, within the group. */
   #next = 0
 
@@ -52,21 +53,16 @@ export class ReplacementRows {
   }
 
   async #open(group: RowGroup): Promise<void> {
-    this.#lines = linesOf(this.#job, group.payload)
+    this.#lines = new Lines(this.#job, group.payload)
     this.#next = 0
     this.#vectors = floatsOf(await fetchVectors(this.#job, group))
   }
 
   async #line(group: RowGroup, row: number): Promise<Buffer> {
     for (;;) {
-      const line = await this.#lines?.next()
-      if (line === undefined || line.done === true)
-        throw inconsistent(
-          this.#job,
-          group.payload,
-          `does not have the ${group.rows} records of its row group`,
-        )
-      if (this.#next++ === row) return line.value
+      const line = this.#lines?.take() ?? (await this.#lines?.next())
+      if (line === undefined) throw lacksRecords(this.#job, group)
+      if (this.#next++ === row) return line
     }
   }
 }

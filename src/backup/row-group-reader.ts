@@ -28,7 +28,13 @@ export async function* readRowGroup(
   let payloadBytes = 0
   let first = 0
   const batch = () => batchOf({ group, dimension, vectors, first, rows })
-  for await (const line of linesOf(job, group.payload)) {
+  const lines = new Lines(job, group.payload)
+  for (;;) {
+    const line = lines.take()
+    if (line === undefined) {
+      if (await lines.more()) continue
+      break
+    }
     rows.push(rowOf(job, group, line))
     payloadBytes += line.length
     if (rows.length < maximumRows && payloadBytes < BATCH_BYTES) continue
@@ -39,7 +45,7 @@ export async function* readRowGroup(
     payloadBytes = 0
   }
   if (first + rows.length !== group.rows) {
-    throw inconsistent(job, group.payload, `does not have the ${group.rows} records of its row group`)
+    throw lacksRecords(job, group)
   }
   if (rows.length > 0) yield batch()
 }
@@ -56,6 +62,10 @@ export function fetchVectors({ objects, catalogue, purpose }: RowGroupReadJob, g
   return vectors
 }
 
+export function lacksRecords(job: RowGroupReadJob, { rows, payload }: RowGroup): ObjectDamagedError {
+  return inconsistent(job, payload, `does not have the ${rows} records of its row group`)
+}
+
 /** Names the objects behind `extents`. */
 export function inconsistent(
   { objects, catalogue, purpose }: RowGroupReadJob,
@@ -67,24 +77,59 @@ export function inconsistent(
   return new ObjectDamagedError('inconsistent', damage, detail)
 }
 
-/** A line may begin in one extent and end in the next. */
+/** Lines in pieces, for a wait costs more than a line. One may begin in an extent and end in the next. */
 export async function* linesOf(
   { objects, catalogue, purpose }: RowGroupReadJob,
   extents: readonly Extent[],
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<readonly Buffer[], undefined> {
   let rest: Buffer[] = []
   for (const extent of extents) {
     const bytes = await objects.readExtents(catalogue.objects, [extent], purpose)
+    const lines: Buffer[] = []
     let at = 0
     for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, at)) {
       const line = bytes.subarray(at, end)
-      yield rest.length === 0 ? line : Buffer.concat([...rest, line])
+      lines.push(rest.length === 0 ? line : Buffer.concat([...rest, line]))
       rest = []
       at = end + 1
     }
     if (at < bytes.length) rest.push(bytes.subarray(at))
+    yield lines
   }
-  if (rest.length > 0) yield Buffer.concat(rest)
+  if (rest.length > 0) yield [Buffer.concat(rest)]
+  return undefined
+}
+
+/** One line after the other, waiting only where the next piece is read. */
+export class Lines {
+  readonly #pieces: AsyncGenerator<readonly Buffer[], undefined>
+  #piece: readonly Buffer[] = []
+  #next = 0
+
+  constructor(job: RowGroupReadJob, extents: readonly Extent[]) {
+    this.#pieces = linesOf(job, extents)
+  }
+
+  /** The next line of the piece, undefined at its end. */
+  take(): Buffer | undefined {
+    return this.#piece[this.#next++]
+  }
+
+  /** Goes to the next piece; false when there is none. */
+  async more(): Promise<boolean> {
+    const { value } = await this.#pieces.next()
+    this.#piece = value ?? []
+    this.#next = 0
+    return value !== undefined
+  }
+
+  /** The next line, in whichever piece. */
+  async next(): Promise<Buffer | undefined> {
+    for (;;) {
+      const line = this.take()
+      if (line !== undefined || !(await this.more())) return line
+    }
+  }
 }
 
 export function rowOf(job: RowGroupReadJob, group: RowGroup, line: Buffer): PayloadRow {
