@@ -101,10 +101,11 @@ async function foldersIn(directory: string): Promise<readonly string[]> {
   }
 }
 
-/** Null when there is no such file, or it may not be seen. */
+/** Null when there is no such file, it is none (but a folder or a pipe), or it may not be seen. */
 async function sizeOf(file: string): Promise<number | null> {
   try {
-    return (await stat(file)).size
+    const found = await stat(file)
+    return found.isFile() ? found.size : null
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM')) return null
     throw error

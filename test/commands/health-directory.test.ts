@@ -1,4 +1,4 @@
-import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
@@ -53,6 +53,10 @@ describe('health --path', () => {
       database: null,
       findings: [{ id: 'NO_DATABASE', evidence: expect.stringContaining(`in ${folder}`) }],
     })
+    const folderInstead = path.join(folder, 'folder-instead')
+    await mkdir(path.join(folderInstead, 'chroma.sqlite3'), { recursive: true })
+    expect((await health(folderInstead)).stdout).toContain('critical NO_DATABASE')
+    expect((await health(damaged)).stdout).not.toContain(folderInstead)
     const nowhere = await health(path.join(folder, 'nowhere'), '--json')
     expect([nowhere.exitCode, documentOf(nowhere)['status']]).toEqual([4, 'critical'])
     const file = path.join(damaged, 'a-file')
