@@ -46,13 +46,13 @@ export const targetSettings = {
     environment: 'CHROMA_OPS_REPO',
     key: 'repo',
     path: true,
-    description: 'the backup repository: a path, file:///… or s3://bucket/prefix',
+    description: 'the backup repository: a path, file:///…, s3://, azblob:// or gs://bucket/prefix',
   }),
   endpointUrl: value(serverUrlOf, {
     flags: '--endpoint-url <url>',
     environment: ['CHROMA_OPS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
     key: 's3.endpoint_url',
-    description: 'an S3 service other than that of AWS',
+    description: 'of the store: an S3 service other than that of AWS, or an emulator',
   }),
   region: value(nonEmpty, {
     flags: '--region <name>',
