@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, expect, test } from '@jest/globals'
 
 import { isErrno } from '../../../src/core/errors.js'
+import { checkDatabaseApart } from '../../../src/health/offline/check-database-apart.js'
 import { newCollection } from '../../helpers/api-for-suite.js'
 import { startCli } from '../../helpers/cli-process.js'
 import { simpleRecords } from '../../helpers/simple-collection.js'
@@ -14,13 +15,6 @@ const FILLING = [
   'CREATE TABLE filling (x)',
   'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO filling SELECT zeroblob(1000000) FROM n',
 ]
-// SQLite evaluates it for each row while it checks, which takes minutes.
-const SLOW = [
-  'PRAGMA ignore_check_constraints = ON',
-  "CREATE TABLE slow (x CHECK (length(replace(hex(zeroblob(20000000 + x)), '0', 'ab')) > x))",
-  'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) INSERT INTO slow SELECT i FROM n',
-]
-
 let small: string
 let big: string
 
@@ -69,44 +63,32 @@ test('what is wrong with it is found, and named', async () => {
   })
 })
 
-test.each(['ready', 'deep'])('a check of level %s that takes minutes ends on Ctrl-C', async (level) => {
-  const directory = await copyOf(big)
-  await changeDatabase(directory, ...SLOW)
-  const cli = await startCli(['health', '--path', directory, '--level', level])
-  const child = await Promise.race([childOf(cli.pid), cli.ended.then(({ stderr }) => stderr)])
-  if (typeof child === 'string') throw new Error(`it ended by itself: ${child}`)
-  cli.kill('SIGINT')
-  expect(await cli.ended).toMatchObject({ exitCode: 130, stdout: '' })
-  await gone(child)
+test('the process that checks it ends at once when the check is stopped', async () => {
+  const stopping = new AbortController()
+  const request = { directory: big, level: 'deep', held: false } as const
+  const checking = checkDatabaseApart(request, stopping.signal)
+  stopping.abort()
+  await expect(checking).rejects.toMatchObject({ code: 'ABORTED' })
+  while ((await childrenOf(process.pid)).length > 0) await sleep(20)
 })
 
-test('and when its time is over', async () => {
-  const directory = await copyOf(big)
-  await changeDatabase(directory, ...SLOW)
-  const { ended } = await health(directory, '--timeout', '1s')
-  expect(ended).toMatchObject({ exitCode: 18, stdout: '' })
-})
-
-/** The process that checks the database, once it runs. */
-async function childOf(parent: number): Promise<number> {
-  while ((await parentOf(parent)) !== null) {
-    for (const name of await readdir('/proc'))
-      if (/^\d+$/.test(name) && (await parentOf(Number(name))) === parent) return Number(name)
-    await sleep(20)
+/** Processes that check a database for this one. */
+async function childrenOf(parent: number): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const status = await textOf(`/proc/${name}/status`)
+    if (Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]) !== parent) continue
+    if ((await textOf(`/proc/${name}/cmdline`)).includes('check-database.js')) found.push(name)
   }
-  throw new Error(`process ${parent} is gone`)
+  return found
 }
 
-async function gone(pid: number): Promise<void> {
-  while ((await parentOf(pid)) !== null) await sleep(20)
-}
-
-async function parentOf(pid: number): Promise<number | null> {
+async function textOf(file: string): Promise<string> {
   try {
-    const status = await readFile(`/proc/${pid}/status`, 'utf8')
-    return Number(/^PPid:\s+(\d+)/m.exec(status)?.[1])
+    return await readFile(file, 'utf8')
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ESRCH')) return null
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return ''
     throw error
   }
 }
