@@ -45,21 +45,20 @@ function hasOwn(fates: RowFates | null): boolean {
   return fates?.layers.includes(OWN) ?? true
 }
 
-/** One row group of which some rows are replaced or deleted. */
-async function* readMerged(merge: {
+interface Merge {
   readonly job: RowGroupReadJob
   readonly group: RowGroup
   readonly vectors: Buffer
   readonly fates: RowFates
   readonly replacements: readonly ReplacementRows[]
-}): AsyncGenerator<RecordBatch> {
+}
+
+/** One row group of which some rows are replaced or deleted. */
+async function* readMerged(merge: Merge): AsyncGenerator<RecordBatch> {
   const { job, group, fates, replacements } = merge
   const dimension = job.catalogue.definition.dimension ?? 0
-  const batch = new MergedBatch(dimension, floatsOf(merge.vectors))
+  const batch = new MergedBatch(dimension, ownVectors(merge, dimension))
   const lines = hasOwn(fates) ? new Lines(job, group.payload) : null
-  const left = fates.layers.filter((layer) => layer !== DELETED).length
-  batch.begin(Math.min(left, rowsOfBatch(dimension)))
-  let done = 0
   for (let row = 0; row < group.rows; row++) {
     const line = lines === null ? null : (lines.take() ?? (await lines.next()))
     if (line === undefined) throw lacksRecords(job, group)
@@ -69,10 +68,23 @@ async function* readMerged(merge: {
     if (replacement !== undefined) batch.add(await replacement.take(fates.rows[row] ?? 0))
     else if (line !== null) batch.addOwn(row, rowOf(job, group, line), isMissing(group, row), line.length)
     if (batch.rows < rowsOfBatch(dimension) && batch.bytes < BATCH_BYTES) continue
-    done += batch.rows
     yield batch.end()
-    batch.begin(Math.min(left - done, rowsOfBatch(dimension)))
   }
   if (lines !== null && (await lines.next()) !== undefined) throw lacksRecords(job, group)
   if (batch.rows > 0) yield batch.end()
+}
+
+/** Memory for the vectors of the result, with those of the group in it. */
+function ownVectors({ job, group, vectors, fates }: Merge, dimension: number): Float32Array {
+  if (!hasOwn(fates)) return new Float32Array(group.rows * dimension)
+  const floats = floatsOf(vectors)
+  return isPrivate(job, group) ? floats : floats.slice()
+}
+
+/** What is not a whole object is a piece of one that others may read, too. */
+function isPrivate({ catalogue }: RowGroupReadJob, { vectors }: RowGroup): boolean {
+  const [first] = vectors
+  if (vectors.length !== 1 || first === undefined) return vectors.length > 1
+  const [object, offset, length] = first
+  return offset === 0 && length === catalogue.objects[object]?.length
 }
