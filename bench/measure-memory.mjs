@@ -44,7 +44,8 @@ export async function measureMemory({ report, server, size, collection, folder, 
   }
 }
 
-async function peakOf(args, folder) {
+/** Runs the command line; rejects unless it ends with 0. */
+export async function peakOf(args, folder) {
   const file = join(folder, 'peak')
   const env = {
     ...process.env,

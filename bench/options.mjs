@@ -6,7 +6,7 @@ const HELP = `npm run bench -- [options]
   --rounds N            rounds of each comparison (default 5)
   --cores LIST          shared, pinned or both (default both); pinned: the server on core 0, the client on core 1
   --only LIST           of: read, write, verify, stores, memory, physical, directory, health, start,
-                        growth (default all but growth)
+                        retention, growth (default all but growth)
   --growth LIST         record counts for growth (default 10000,50000,200000)
   --growth-dimension N  (default 128)
   --directory LIST      sizes for directory (default 100000x384)
@@ -27,6 +27,7 @@ const MEASUREMENTS = [
   'directory',
   'health',
   'start',
+  'retention',
   'growth',
 ]
 
@@ -38,7 +39,10 @@ export function readOptions(args) {
       sizes: { type: 'string', default: '20000x384,5000x1536' },
       rounds: { type: 'string', default: '5' },
       cores: { type: 'string', default: 'both' },
-      only: { type: 'string', default: 'read,write,verify,stores,memory,physical,directory,health,start' },
+      only: {
+        type: 'string',
+        default: 'read,write,verify,stores,memory,physical,directory,health,start,retention',
+      },
       growth: { type: 'string', default: '10000,50000,200000' },
       'growth-dimension': { type: 'string', default: '128' },
       directory: { type: 'string', default: '100000x384' },

@@ -13,6 +13,7 @@ import { measureHealth } from './measure-health.mjs'
 import { measureMemory } from './measure-memory.mjs'
 import { measurePhysical } from './measure-physical.mjs'
 import { measureRead } from './measure-read.mjs'
+import { measureRetention } from './measure-retention.mjs'
 import { measureStart } from './measure-start.mjs'
 import { measureStores } from './measure-stores.mjs'
 import { measureVerify } from './measure-verify.mjs'
@@ -32,6 +33,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopping.
 
 try {
   if (options.only.includes('start')) await measureStart({ report, note })
+  if (options.only.includes('retention')) await measureRetention({ report, note })
   for (const size of options.sizes) await measureSize(size)
   for (const size of options.memory)
     await withServer((context) => filled({ ...context, size }, measureMemory))
@@ -58,7 +60,9 @@ try {
 
 async function measureSize(size) {
   const { only, rounds } = options
-  const measures = only.filter((name) => !['start', 'growth', 'directory', 'health'].includes(name))
+  const measures = only.filter(
+    (name) => !['start', 'retention', 'growth', 'directory', 'health'].includes(name),
+  )
   if (measures.length === 0) return
   await withServer((server) =>
     filled({ ...server, size, rounds, endpoint: options.s3Endpoint }, async (context) => {

@@ -1,8 +1,13 @@
+import pLimit from 'p-limit'
+
 import type { BackupHead } from './manifest.js'
 import { ObjectKeys, ownerOf } from './needed-objects.js'
 import type { ObjectFigures, PruneJob, PruneResult, PurgeObstacle } from './prune-job.js'
 import { purgesNow, surveyRepository, type Survey } from './survey-repository.js'
 import type { DamagedTrash, TrashedBackup } from './trash.js'
+
+/** Backups whose catalogues are read at the same time. */
+const CONCURRENT_READS = 4
 
 /** Which objects are needed, and by what. */
 export interface Needs {
@@ -34,15 +39,16 @@ export async function findNeeds(job: PruneJob, survey: Survey): Promise<Needs> {
     if (damage !== null) obstacles.push(obstacleOf(head.id, damage))
   }
   const removed = new Set(survey.backups.flatMap(({ id, decision }) => (decision === 'remove' ? [id] : [])))
-  for (const { id, head, damaged } of survey.entries) {
+  const limit = pLimit(CONCURRENT_READS)
+  await limit.map(survey.entries, async ({ id, head, damaged }) => {
     const isGivenUp = removed.has(id) && purgesNow(job, id)
     // What cannot be read of it, nobody needs any more.
     if (isGivenUp && head !== null) await goes.addObjectsOf(repository, head, signal)
-    if (isGivenUp) continue
+    if (isGivenUp) return
     if (head === null) obstacles.push(obstacleOf(id, damaged))
     else if (survey.fences.has(id)) obstacles.push(committedLate(id))
     else await add(removed.has(id) ? waits : stays, head)
-  }
+  })
   const kept = new Set(survey.trash.flatMap(({ id, decision }) => (decision === 'keep' ? [id] : [])))
   for (const entry of survey.trashed) {
     const head = 'damaged' in entry ? null : entry.head
