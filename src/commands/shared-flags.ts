@@ -5,11 +5,13 @@ import { repositorySettings } from '../config/repository-settings.js'
 import { runSettings } from '../config/run-settings.js'
 import type { Setting } from '../config/setting.js'
 import { flagName } from '../config/settings.js'
+import { storeSettings } from '../config/store-settings.js'
 import { targetSettings } from '../config/target-settings.js'
 
 const groups = [
   ['Target:', targetSettings],
   ['Repository:', repositorySettings],
+  ['Store:', storeSettings],
   ['Connection:', connectionSettings],
   ['Run:', runSettings],
 ] as const
