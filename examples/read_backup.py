@@ -16,7 +16,7 @@ def read_head(root, backup):
     if data[-80:] != seal.encode():
         sys.exit(f"error: the manifest of {backup} does not match its own checksum")
     head = json.loads(data)
-    if head["format"] != 1 or head["requires"]:
+    if head["format"] != 1 or set(head["requires"]) - {"layers"}:
         sys.exit(f"error: {backup} needs a newer reader: {head['requires']}")
     return head
 
@@ -48,12 +48,9 @@ def read_contents(root, head):
     return contents
 
 
-def read_records(root, contents, entry):
-    catalogue = json.loads(read_extents(root, contents["objects"], entry["catalogue"]))
-    if catalogue["layers"]:
-        sys.exit("error: deltas need a newer reader")
+def read_rows(root, catalogue, groups):
     dimension = catalogue["definition"]["dimension"] or 0
-    for group in catalogue["rowGroups"]:
+    for group in groups:
         vectors = read_extents(root, catalogue["objects"], group["vectors"])
         lines = read_extents(root, catalogue["objects"], group["payload"]).split(b"\n")
         missing = {row for first, rows in group["missing"] for row in range(first, first + rows)}
@@ -61,6 +58,31 @@ def read_records(root, contents, entry):
             record = json.loads(lines[row])
             floats = struct.unpack_from(f"<{dimension}f", vectors, row * dimension * 4)
             record["embedding"] = None if row in missing else floats
+            yield record
+
+
+def read_tombstones(root, catalogue, layer):
+    data, at = read_extents(root, catalogue["objects"], layer["tombstones"]), 0
+    while at < len(data):
+        place, length = struct.unpack_from("<II", data, at)
+        yield place
+        at += 8 + length
+
+
+def read_records(root, contents, entry):
+    """Rows of the base and of all appends have places 0, 1, 2, ...; layers replace and delete rows by place."""
+    catalogue = json.loads(read_extents(root, contents["objects"], entry["catalogue"]))
+    layers = catalogue["layers"]
+    changed = {}  # the place of each row that is not as it was: its latest version, None when deleted
+    for layer in layers:
+        places = read_extents(root, catalogue["objects"], layer["places"])
+        rows = read_rows(root, catalogue, layer["replacements"])
+        changed.update((place, record) for (place,), record in zip(struct.iter_unpack("<I", places), rows))
+        changed.update((place, None) for place in read_tombstones(root, catalogue, layer))
+    groups = catalogue["rowGroups"] + [group for layer in layers for group in layer["appends"]]
+    for place, record in enumerate(read_rows(root, catalogue, groups)):
+        record = changed.get(place, record)
+        if record is not None:
             yield record
 
 

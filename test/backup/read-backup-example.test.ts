@@ -73,7 +73,7 @@ function recordsOnly(truth: string): string {
 const describeWithPython = (await hasPython()) ? describe : describe.skip
 
 describeWithPython('examples/read_backup.py (needs python3)', () => {
-  test.each(['plain', 'history', 'partial'])('reads the golden repository %s', async (name) => {
+  test.each(['plain', 'history', 'partial', 'layers'])('reads the golden repository %s', async (name) => {
     const folder = path.join(golden, name)
     const repository = path.join(folder, 'repository')
     const backups = (await python(repository)).split('\n').filter((line) => line !== '')

@@ -13,6 +13,7 @@ import { LocalStore } from '../../src/storage/local-store.js'
 import { jobOf } from './backups.js'
 import { FaultySource } from './faulty-source.js'
 import { batchOf, definitionOf, MemorySource, type MemoryCollection } from './memory-source.js'
+import { ModelCollection, type Change } from './timelines.js'
 import { truthOf } from './truth.js'
 
 const [folder] = process.argv.slice(2)
@@ -125,6 +126,34 @@ await golden('history', async (repository, add) => {
   await add(repository, '2026-11-23T02:00:00Z', new MemorySource([empty, traps, grown]), ['traps'])
 })
 
+await golden('layers', async (repository, add) => {
+  const model = new ModelCollection('layered', 3, 40)
+  const days: readonly (readonly Change[])[] = [
+    [],
+    [
+      { kind: 'payload', record: 3 },
+      { kind: 'vector', record: 4 },
+      { kind: 'delete', record: 10 },
+    ],
+    [],
+    [
+      { kind: 'both', record: 3 },
+      { kind: 'readd', record: 5 },
+      { kind: 'add', record: 100 },
+    ],
+    [
+      { kind: 'delete', record: 3 },
+      { kind: 'both', record: 38 },
+    ],
+    [{ kind: 'many', record: 0, rows: 30 }],
+  ]
+  for (const [day, changes] of days.entries()) {
+    for (const change of changes) model.apply(change)
+    const time = new Date(Date.UTC(2026, 10, 20 + day, 2)).toISOString()
+    await add(repository, time, new MemorySource([model.collection(16), traps]))
+  }
+})
+
 await golden('partial', async (repository, add) => {
   const source = new FaultySource([broken, lossy], { broken: new IntegrityError('the index is broken') })
   await add(repository, '2026-11-20T02:00:00Z', source)
@@ -162,6 +191,7 @@ async function golden(
         series: 'golden',
         tags: { case: name },
         collections,
+        layers: { leastBytes: 0 },
       }),
     )
     await writeFile(
