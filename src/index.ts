@@ -36,7 +36,17 @@ export type { BackupHead, CollectionEntry } from './backup/manifest.js'
 export { planBackup } from './backup/plan-backup.js'
 export type { PhysicalBackupJob, PhysicalBackupSummary } from './backup/physical-job.js'
 export { planPhysicalBackup, type PhysicalBackupPlan } from './backup/plan-physical-backup.js'
-export { initRepository, openRepository, repairRepository, type Repository } from './backup/repository.js'
+export {
+  initRepository,
+  openRepository,
+  repairRepository,
+  type Repository,
+  type RepositoryAccess,
+} from './backup/repository.js'
+export { newKeyFile, parseKeyFile, passphraseKey, type RepositoryKey } from './backup/key-file.js'
+export { addKey, readSlots } from './backup/key-slots.js'
+export { removeKey } from './backup/remove-key.js'
+export { copyBackups, type CopyReport } from './backup/copy-repository.js'
 export { rescueDirectory, type RescueDirectoryJob, type RescueReport } from './backup/rescue-directory.js'
 export { resolveBackup } from './backup/resolve-backup.js'
 export { planRestore, restoreBackup, type RestoreJob } from './backup/restore-backup.js'

@@ -111,16 +111,10 @@ async function create(job: InitJob): Promise<Initialised> {
   const id = newId()
   if (encrypt === undefined) return write(job, { id, requires: [] })
   // The key first: a repository without one is good for nothing.
-  const { label, key } = encrypt
-  const { slot } = await createMaster({
-    store,
-    repository: id,
-    key: await keyOf({ store, key }),
-    label,
-    now,
-    signal,
-  })
-  const initialised = await write(job, { id, requires: [ENCRYPTION] })
+  const key = await keyOf({ store, key: encrypt.key })
+  const { slot } = await createMaster({ store, repository: id, key, label: encrypt.label, now, signal })
+  const again = () => Promise.resolve(key)
+  const initialised = await write({ ...job, key: again }, { id, requires: [ENCRYPTION] })
   if (!initialised.created) await store.delete(slotKey(slot.slot), signal)
   return initialised
 }
@@ -178,6 +172,20 @@ export async function describeRepository({ store, signal }: OpenJob): Promise<De
   const described = await readIfThere(store, signal)
   if (described === null) throw new RepositoryNotFoundError(store.displayUrl)
   return described
+}
+
+/**
+ * Creates a repository with the id and the keys of another one, whose stored bytes it can hold as they are. Does
+ * nothing where there is a repository.
+ */
+export async function initMirror(from: BlobStore, to: BlobStore, signal?: AbortSignal): Promise<boolean> {
+  if ((await readIfThere(to, signal)) !== null) return false
+  await refuseOrphans(to, signal)
+  // The description last: a repository without keys is good for nothing.
+  for await (const { key } of from.list('keys/', signal))
+    await to.put(key, (await from.get(key, { signal })).bytes, signal)
+  await to.putNew(REPOSITORY_KEY, (await from.get(REPOSITORY_KEY, { signal })).bytes, signal)
+  return true
 }
 
 /** Backups without a `repo.json` are a damaged repository, not a place for a new one. */

@@ -30,8 +30,8 @@ export interface CommandContext {
   /** The same server, after first contact. */
   openServer(url?: string): Promise<ChromaApi>
   scope(): Promise<Scope>
-  /** The store of `--repo`; a UsageError when there is none. */
-  openRepositoryStore(): Promise<BlobStore>
+  /** The store of `--repo`, or the one at `url`; a UsageError when none is named. */
+  openRepositoryStore(url?: string): Promise<BlobStore>
   /** A folder for temporary files; a UsageError when no folder can be written to. */
   tempDir(): Promise<string>
   /** Refuses with exit code 15 when `--read-only` is on. `what` is the start of a sentence. */

@@ -61,9 +61,9 @@ export function createContext(parts: ContextParts): CommandContext {
         databases: databases.length === 0 ? undefined : databases,
       }
     },
-    async openRepositoryStore() {
+    async openRepositoryStore(url) {
       const { openRepositoryStore } = await import('./open-repository-store.js')
-      const store = await openRepositoryStore(parts)
+      const store = await openRepositoryStore(parts, url)
       onClose(() => store.close())
       return store
     },

@@ -11,10 +11,10 @@ import { openStore, type StoreOptions } from '../storage/open-store.js'
 import type { ContextParts } from './create-context.js'
 import { proxyOptions, retryChanges, retryText, storeTrafficText } from './network.js'
 
-/** The store of `--repo`; contacts no service yet. */
-export async function openRepositoryStore(parts: ContextParts): Promise<BlobStore> {
+/** The store of `--repo`, or another one of the same settings; contacts no service yet. */
+export async function openRepositoryStore(parts: ContextParts, url?: string): Promise<BlobStore> {
   const { settings, host, signal, output } = parts
-  const repo = settings.value(catalogue.repo)
+  const repo = url ?? settings.value(catalogue.repo)
   if (repo === null) {
     throw new UsageError('no repository is named', {
       hint: 'name one with --repo ./backups or --repo s3://bucket/prefix',

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { group } from './command.js'
 import type { Launcher } from './context.js'
 import { repoCheckCommand } from './repo-check.js'
+import { repoCopyCommand } from './repo-copy.js'
 import { repoInitCommand } from './repo-init.js'
 import { repoKeyCommand } from './repo-key.js'
 
@@ -12,6 +13,7 @@ export function repoCommand(launcher: Launcher): Command {
     'create and check repositories',
     repoInitCommand(launcher),
     repoCheckCommand(launcher),
+    repoCopyCommand(launcher),
     repoKeyCommand(launcher),
   )
 }

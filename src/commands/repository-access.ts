@@ -70,6 +70,13 @@ async function givenKeyTwice(context: CommandContext): Promise<RepositoryKey | n
   return keySource(context.settings) === null ? askTwice(context) : givenKey(context)
 }
 
+/** Whether the key of another repository is named. */
+export function isNewKeyGiven({ settings }: CommandContext, flags: NewKeyFlags): boolean {
+  const { newPassphraseFile, newPassphraseCommand, newKeyFile } = flags
+  const own = [newPassphraseFile, newPassphraseCommand, newKeyFile, settings.value(catalogue.newPassphrase)]
+  return own.some((text) => text !== undefined && text !== null)
+}
+
 /** The key of `--new-…`, else asked for, twice; null where nobody can be asked. */
 export async function givenNewKey(
   context: CommandContext,

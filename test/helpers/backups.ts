@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 
 import type { BackupJob } from '../../src/backup/backup-job.js'
+import { parseKeyFile, type RepositoryKey } from '../../src/backup/key-file.js'
 import { initRepository, type Repository } from '../../src/backup/repository.js'
 import { silentProgress, type Progress, type Warning } from '../../src/core/progress.js'
 import type { CollectionDefinition, RecordBatch, RecordSource } from '../../src/core/records.js'
@@ -98,10 +99,10 @@ export async function readEverything(source: RecordSource) {
     for await (const batch of reader.batches()) batches.push(batch)
     collections.push({ definition, ...joined(batches) })
   }
-  return collections.sort((a, b) => (keyOf(a.definition) < keyOf(b.definition) ? -1 : 1))
+  return collections.sort((a, b) => (nameOf(a.definition) < nameOf(b.definition) ? -1 : 1))
 }
 
-function keyOf({ tenant, database, name }: CollectionDefinition): string {
+function nameOf({ tenant, database, name }: CollectionDefinition): string {
   return [tenant, database, name].join('\u0000')
 }
 
@@ -120,4 +121,21 @@ function joined(batches: readonly RecordBatch[]) {
       return hash('sha256', floats)
     }),
   }
+}
+
+/** A key file: unlike a passphrase, it opens at once. */
+export function keyOf(name: string): RepositoryKey {
+  return parseKeyFile(hash('sha256', name), name)
+}
+
+export const KEY = keyOf('the key of the tests')
+
+/** An encrypted repository that {@link KEY} opens. */
+export async function newEncryptedRepository(
+  store: BlobStore = new MemoryStore(),
+  key = KEY,
+): Promise<Repository> {
+  const job = { store, now: FIRST_NIGHT, key: () => Promise.resolve(key) }
+  const { repository } = await initRepository({ ...job, encrypt: { label: 'first', key: job.key } })
+  return repository
 }
