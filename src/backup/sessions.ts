@@ -1,8 +1,10 @@
 import type { Progress } from '../core/progress.js'
 import { asError, OpsError } from '../core/errors.js'
+import { identifyProcess, type ProcessIdentity } from '../core/process-identity.js'
 import { encodeDocument } from './documents.js'
 import { BackupError } from './errors.js'
 import { mayRelyOn } from './live-sessions.js'
+import { ownSessions, refuseRivals } from './running-sessions.js'
 import type { Repository } from './repository.js'
 
 const HEARTBEAT_MS = 30_000
@@ -10,8 +12,10 @@ const FAREWELL_MS = 5_000
 
 export interface SessionJob {
   readonly repository: Repository
-  /** The id of the backup that is being made. */
+  /** The id of the backup that is being made; of another run an id of the same form, under which nothing is stored. */
   readonly backup: string
+  /** What the run does; default `backup`. Of backups, one runs in each series at a time. */
+  readonly kind?: 'backup' | 'restore' | undefined
   /** Backups whose objects it may refer to; they must not be removed meanwhile. */
   readonly pins: readonly string[]
   readonly host: string
@@ -27,37 +31,58 @@ export interface SessionJob {
  */
 export class Session {
   readonly #job: SessionJob
-  readonly #began: Date
-  readonly #timer: NodeJS.Timeout
+  readonly #facts: SessionFacts
+  #timer: NodeJS.Timeout | undefined
   #beating: Promise<void> = Promise.resolve()
 
-  private constructor(job: SessionJob, began: Date) {
+  private constructor(job: SessionJob, facts: SessionFacts) {
     this.#job = job
-    this.#began = began
-    this.#timer = setInterval(() => {
-      this.#beating = this.#beat()
-    }, HEARTBEAT_MS)
-    this.#timer.unref()
+    this.#facts = facts
   }
 
-  /** Rejects with a {@link BackupError} when a pinned backup is not there any more: it was removed just now. */
+  /**
+   * Rejects with a {@link BackupError} when a pinned backup is not there any more: it was removed just now; with a
+   * BackupRunningError (11) when another backup of the series is being made.
+   */
   static async begin(job: SessionJob): Promise<Session> {
-    const began = job.now()
-    await job.repository.store.putNew(keyOf(job), encode(job, began), job.signal)
-    const session = new Session(job, began)
+    const settled = job.kind === 'restore'
+    const facts = { began: job.now(), process: await identifyProcess(process.pid), settled }
+    const session = new Session(job, facts)
+    ownSessions.add(job.backup)
     try {
+      await job.repository.store.putNew(keyOf(job), encode(job, facts), job.signal)
+    } catch (error) {
+      ownSessions.delete(job.backup)
+      throw error
+    }
+    try {
+      if (!settled) await session.#settle()
       // Only now: who removes backups looks at sessions afterwards, so that one of the two sees the other.
       for (const pin of job.pins) await refuseRemoved(job, pin)
-      return session
     } catch (error) {
       await session.end()
       throw error
     }
+    session.#timer = setInterval(() => {
+      session.#beating = session.#beat()
+    }, HEARTBEAT_MS)
+    session.#timer.unref()
+    return session
+  }
+
+  /** One backup in each series: announced first, then settled, with a look around after each. */
+  async #settle(): Promise<void> {
+    const { repository, backup, signal } = this.#job
+    await refuseRivals(repository, { backup, settled: false, signal })
+    this.#facts.settled = true
+    await repository.store.put(keyOf(this.#job), encode(this.#job, this.#facts), signal)
+    await refuseRivals(repository, { backup, settled: true, signal })
   }
 
   /** Removes the record, also after the job's signal has fired. */
   async end(): Promise<void> {
     clearInterval(this.#timer)
+    ownSessions.delete(this.#job.backup)
     await this.#beating
     try {
       await this.#job.repository.store.delete(keyOf(this.#job), AbortSignal.timeout(FAREWELL_MS))
@@ -69,7 +94,7 @@ export class Session {
   async #beat(): Promise<void> {
     try {
       const { repository, signal } = this.#job
-      await repository.store.put(keyOf(this.#job), encode(this.#job, this.#began), signal)
+      await repository.store.put(keyOf(this.#job), encode(this.#job, this.#facts), signal)
     } catch (error) {
       if (!(this.#job.signal?.aborted ?? false)) this.#warn(error, 'could not be refreshed')
     }
@@ -94,15 +119,25 @@ function keyOf({ backup }: SessionJob): string {
   return `sessions/${backup}.json`
 }
 
-function encode(job: SessionJob, began: Date): Buffer {
-  const { repository, backup, pins, host, actor, now } = job
+interface SessionFacts {
+  readonly began: Date
+  readonly process: ProcessIdentity
+  /** False: it may still give way to another one. */
+  settled: boolean
+}
+
+function encode(job: SessionJob, { began, process, settled }: SessionFacts): Buffer {
+  const { repository, backup, kind = 'backup', pins, host, actor, now } = job
   return encodeDocument(repository, 'session', keyOf(job), {
     format: 1,
     backup,
+    kind,
     began: began.toISOString(),
     heartbeat: now().toISOString(),
     pins,
     host,
     actor,
+    process,
+    settled,
   })
 }

@@ -9,6 +9,7 @@ import { withAudit } from './audit.js'
 import type { OpenedSource } from './backup-target.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
+import { ifRunningOption, inTurn, type IfRunning } from './if-running.js'
 import { pairsOf, parsed, repeated } from './parse.js'
 import { openOwnRepository, shownHead } from './repository-command.js'
 import { restoreCommandLine, restoreIntoDirectoryLine } from './restore-command-line.js'
@@ -23,6 +24,7 @@ interface Flags {
   readonly allowEmpty?: boolean
   readonly allowShrink?: boolean
   readonly maxStall?: number
+  readonly ifRunning: IfRunning
   readonly dryRun?: boolean
   readonly init?: boolean
 }
@@ -54,6 +56,7 @@ export function backupCreateCommand(launcher: Launcher): Command {
         durationOf,
       ),
     )
+    .addOption(ifRunningOption())
     .option('--init', 'create the repository if there is none')
     .option('--dry-run', 'tell what would be backed up and how big it is')
   return act(command, launcher, async (context) => {
@@ -83,12 +86,16 @@ async function create(context: CommandContext, flags: Flags): Promise<void> {
     series: job.series,
     overrides: overridesOf(flags),
   }
-  const summary = await withAudit(
-    context,
-    { repository, command: 'backup create', details },
-    () => createBackup(job),
-    ({ head }) => ({ backup: head.id, status: head.status }),
+  const turn = { repository, series: job.series, ifRunning: flags.ifRunning }
+  const summary = await inTurn(context, turn, () =>
+    withAudit(
+      context,
+      { repository, command: 'backup create', details },
+      () => createBackup(job),
+      ({ head }) => ({ backup: head.id, status: head.status }),
+    ),
   )
+  if (summary === null) return
   context.finish(summary.exitCode)
   const { describeHead, shownCollection } = await import('./describe-backup.js')
   const restoreCommand =

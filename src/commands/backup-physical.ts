@@ -6,6 +6,7 @@ import { bytes, duration, plural } from '../output/format.js'
 import { withAudit } from './audit.js'
 import { seriesFor } from './backup-target.js'
 import type { CommandContext } from './context.js'
+import { inTurn, type IfRunning } from './if-running.js'
 import { pairsOf } from './parse.js'
 import { shownHead } from './repository-command.js'
 import { restoreIntoDirectoryLine } from './restore-command-line.js'
@@ -16,6 +17,7 @@ export interface PhysicalFlags {
   readonly allowEmpty?: boolean
   readonly allowShrink?: boolean
   readonly maxStall?: number
+  readonly ifRunning: IfRunning
 }
 
 /** Backs up the files of a data directory. */
@@ -39,12 +41,16 @@ export async function backUpFiles(
     type: 'physical',
     overrides,
   }
-  const summary = await withAudit(
-    context,
-    { repository, command: 'backup create', details },
-    () => createPhysicalBackup(job),
-    ({ head }) => ({ backup: head.id, status: head.status }),
+  const turn = { repository, series: job.series, ifRunning: flags.ifRunning }
+  const summary = await inTurn(context, turn, () =>
+    withAudit(
+      context,
+      { repository, command: 'backup create', details },
+      () => createPhysicalBackup(job),
+      ({ head }) => ({ backup: head.id, status: head.status }),
+    ),
   )
+  if (summary === null) return
   context.finish(summary.exitCode)
   const { describeHead, shownCollection } = await import('./describe-backup.js')
   const restoreCommand = restoreIntoDirectoryLine(summary.head, directory, settings)

@@ -355,14 +355,14 @@ describe('a selection', () => {
   })
 })
 
-test('two backups at once are both whole', async () => {
+test('ten backups at once, each of its own series, are all whole', async () => {
   const { repository } = await setUp()
   const sources = [sourceOf(docs, images), sourceOf(collectionOf('docs', [numberedBatch(2000, 100, 'z')]))]
   const summaries = await Promise.all(
     Array.from({ length: 10 }, (_, run) => {
       const source = sources[run % 2]
       if (source === undefined) throw new Error('no source')
-      return createBackup(jobOf(repository, source, { series: `s${run % 2}` })).then(({ head }) => ({
+      return createBackup(jobOf(repository, source, { series: `s${run}` })).then(({ head }) => ({
         head,
         source,
       }))

@@ -162,7 +162,7 @@ test('a directory that is full of something is not restored into, and one that s
 })
 
 test('two backups and two restores at once: each backup is whole, one of the restores waits for none', async () => {
-  await Promise.all([backUp(), backUp()])
+  await Promise.all([backUp('--series', 'one'), backUp('--series', 'two')])
   await runJson(['backup', 'verify', '--depth', 'records', '--repo', repo])
   const [latest = ''] = await listedBackups(repo)
   const target = path.join(folder, `both-${round}`)
