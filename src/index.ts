@@ -32,6 +32,20 @@ export {
   type UnsearchedBackup,
 } from './backup/find-records.js'
 export { listBackups, type BackupEntry } from './backup/list-backups.js'
+export { planPrune } from './backup/plan-prune.js'
+export { applyPrune } from './backup/prune-repository.js'
+export type { ApplyPruneJob, PruneJob, PruneResult } from './backup/prune-job.js'
+export { NO_POLICY, type RetentionPolicy } from './backup/retention-policy.js'
+export { listRemoved, undeleteBackup, type UndeleteJob } from './backup/undelete-backup.js'
+export {
+  HOLD,
+  LATER_TAGS,
+  putMark,
+  readMark,
+  removeMark,
+  VERIFIED,
+  type Hold,
+} from './backup/backup-marks.js'
 export type { BackupHead, CollectionEntry } from './backup/manifest.js'
 export { planBackup } from './backup/plan-backup.js'
 export type { PhysicalBackupJob, PhysicalBackupSummary } from './backup/physical-job.js'

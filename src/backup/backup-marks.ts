@@ -75,7 +75,7 @@ export async function putMark<T extends object>(
   value: T,
   signal?: AbortSignal,
 ): Promise<void> {
-  const key = keyOf(mark, backup)
+  const key = markKey(mark, backup)
   const document = { format: FORMAT, requires: [], backup, ...value }
   await repository.store.put(key, encodeDocument(repository, mark.kind, key, document), signal)
 }
@@ -87,7 +87,7 @@ export async function readMark<T>(
   backup: string,
   signal?: AbortSignal,
 ): Promise<T | null> {
-  const key = keyOf(mark, backup)
+  const key = markKey(mark, backup)
   const read = async () =>
     decode(repository, mark, backup, (await repository.store.get(key, { signal })).bytes)
   try {
@@ -106,7 +106,7 @@ export async function removeMark(
   backup: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  await store.delete(keyOf(mark, backup), signal)
+  await store.delete(markKey(mark, backup), signal)
 }
 
 /** Which backups, and backups in the trash, have such a document; nothing is read. */
@@ -158,12 +158,12 @@ export function isHeld(hold: Hold | undefined, now: Date): hold is Hold {
   return hold !== undefined && (hold.until === null || Date.parse(hold.until) > now.getTime())
 }
 
-function keyOf({ folder }: Mark<unknown>, backup: string): string {
+export function markKey({ folder }: Pick<Mark<unknown>, 'folder'>, backup: string): string {
   return `${folder}/${backup}.json`
 }
 
 function decode<T>(repository: Repository, mark: Mark<T>, backup: string, bytes: Uint8Array): T {
-  const key = keyOf(mark, backup)
+  const key = markKey(mark, backup)
   const document = decodeDocument(repository, mark.kind, key, bytes)
   const needs = v.safeParse(needsSchema, document)
   if (needs.success) refuseUnknown(key, needs.output)
