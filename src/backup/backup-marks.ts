@@ -9,7 +9,7 @@ import type { Repository } from './repository.js'
 
 /** A kind of document about a backup, `<folder>/<backup id>.json`; the backup itself is never changed. */
 interface Mark<T> {
-  readonly folder: 'holds' | 'tags' | 'verified'
+  readonly folder: 'holds' | 'tags' | 'verified' | 'drilled'
   readonly kind: DocumentKind
   readonly schema: v.GenericSchema<unknown, T>
 }
@@ -34,6 +34,15 @@ export interface Verification {
   readonly verified: string
   /** `stored`: every byte; `records`: every record; `drill`: restored, compared and queried. */
   readonly how: 'stored' | 'records' | 'drill'
+  readonly actor: string
+}
+
+/** That a backup was restored for trial, compared and queried, and how long that took. */
+export interface Drill {
+  /** ISO 8601. */
+  readonly drilled: string
+  /** Until the records were back and served. */
+  readonly recoveryMs: number
   readonly actor: string
 }
 
@@ -66,7 +75,13 @@ export const VERIFIED: Mark<Verification> = {
   }),
 }
 
-const MARKS = [HOLD, LATER_TAGS, VERIFIED]
+export const DRILLED: Mark<Drill> = {
+  folder: 'drilled',
+  kind: 'status',
+  schema: v.object({ drilled: timeSchema, recoveryMs: v.number(), actor: v.string() }),
+}
+
+const MARKS = [HOLD, LATER_TAGS, VERIFIED, DRILLED]
 
 export async function putMark<T extends object>(
   repository: Repository,

@@ -52,7 +52,8 @@ export function backupDrillCommand(launcher: Launcher): Command {
     })
     const isWhole =
       flags.collection === undefined && flags.exclude === undefined && head.status === 'complete'
-    if (isWhole && report.status === 'ok') await recordVerification(context, repository, head.id, 'drill')
+    if (isWhole && report.status === 'ok')
+      await recordVerification(context, repository, head.id, 'drill', report.recoveryMs)
     context.finish(report.exitCode)
     output.result({ repository: repository.store.displayUrl, ...report }, describeDrill)
   })
