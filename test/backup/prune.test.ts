@@ -13,6 +13,7 @@ import {
   collectionOf,
   FIRST_NIGHT,
   jobOf,
+  newEncryptedRepository,
   newRepository,
   numberedBatch,
   sourceOf,
@@ -21,9 +22,9 @@ import { DatedStore } from '../helpers/dated-store.js'
 import { DAY_MS, pruneJob, wholeBackups } from '../helpers/prunes.js'
 
 /** Five nights; each night's backup shares what did not change with the one before. */
-async function fiveNights() {
+async function fiveNights(create = newRepository) {
   const store = new DatedStore(FIRST_NIGHT)
-  const repository = await newRepository(store)
+  const repository = await create(store)
   const now = () => store.time
   const ids: string[] = []
   const night = async (records = 40, series = 'docs') => {
@@ -69,6 +70,22 @@ test('what is removed goes to the trash, can be put back, and is purged after th
   expect(await wholeBackups(repository)).toEqual(ids.slice(2))
   expect(await store.keys('trash/')).toEqual([])
   await expect(undeleteBackup({ ...job(), backup: ids[0] ?? '' })).rejects.toMatchObject({ exitCode: 10 })
+})
+
+test('an encrypted repository is pruned like any other, and what is noted there cannot be read', async () => {
+  const { store, repository, ids, job } = await fiveNights((store) => newEncryptedRepository(store))
+  const hold = { reason: 'canary', until: null, actor: 'canary', since: store.time.toISOString() }
+  await putMark(repository, HOLD, ids[1] ?? '', hold)
+  await applyPrune(job({ last: 3 }, { actor: 'canary' }))
+  expect((await listRemoved(repository)).map(({ id }) => id)).toEqual([ids[0]])
+  for (const key of await store.keys())
+    expect({ key, isReadable: Buffer.from((await store.get(key)).bytes).includes('canary') }).toMatchObject({
+      isReadable: false,
+    })
+  await undeleteBackup({ ...job(), backup: ids[0] ?? '' })
+  await removeMark(repository, HOLD, ids[1] ?? '')
+  await applyPrune(job({ last: 2 }, { purgeNow: true }))
+  expect(await wholeBackups(repository)).toEqual(ids.slice(3))
 })
 
 test('a removed backup that lacks an object is not put back', async () => {
