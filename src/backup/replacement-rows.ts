@@ -53,9 +53,11 @@ export class ReplacementRows {
   }
 
   async #open(group: RowGroup): Promise<void> {
-    this.#lines = new Lines(this.#job, group.payload)
+    const lines = new Lines(this.#job, group.payload)
+    this.#lines = lines
     this.#next = 0
-    this.#vectors = floatsOf(await fetchVectors(this.#job, group))
+    const [vectors] = await Promise.all([fetchVectors(this.#job, group), lines.more()])
+    this.#vectors = floatsOf(vectors)
   }
 
   async #line(group: RowGroup, row: number): Promise<Buffer> {

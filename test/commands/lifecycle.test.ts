@@ -70,7 +70,7 @@ describe('backup', () => {
       backup: expect.objectContaining({
         id: expect.stringMatching(/^\d{8}T\d{6}Z-nightly-/),
         series: 'nightly',
-        type: 'full',
+        type: 'incremental',
         status: 'complete',
         actor: 'the-night-shift',
         counts: { collections: 2, failedCollections: 0, records: 320, missingVectors: 0 },
