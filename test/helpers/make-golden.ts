@@ -4,6 +4,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { createBackup } from '../../src/backup/create-backup.js'
+import { newKeyFile, parseKeyFile, passphraseKey } from '../../src/backup/key-file.js'
+import { addKey } from '../../src/backup/key-slots.js'
 import { initRepository, type Repository } from '../../src/backup/repository.js'
 import { IntegrityError } from '../../src/core/errors.js'
 import { parseJson } from '../../src/core/json.js'
@@ -18,6 +20,8 @@ import { truthOf } from './truth.js'
 
 const [folder] = process.argv.slice(2)
 if (folder === undefined) throw new Error('name the folder to make')
+
+const CREATED = new Date('2026-11-20T00:00:00Z')
 
 /** Each type of metadata at its limits, text of all kinds, floats that are special. */
 const traps: MemoryCollection = {
@@ -154,6 +158,10 @@ await golden('layers', async (repository, add) => {
   }
 })
 
+await golden('encrypted', async (repository, add) => {
+  await add(repository, '2026-11-20T02:00:00Z', new MemorySource([empty, traps, elsewhere]))
+})
+
 await golden('partial', async (repository, add) => {
   const source = new FaultySource([broken, lossy], { broken: new IntegrityError('the index is broken') })
   await add(repository, '2026-11-20T02:00:00Z', source)
@@ -183,7 +191,7 @@ async function golden(
   const place = path.join(folder ?? '', name)
   await mkdir(place, { recursive: true })
   const store = new LocalStore(path.join(place, 'repository'))
-  const { repository } = await initRepository({ store, now: new Date('2026-11-20T00:00:00Z') })
+  const repository = await (name === 'encrypted' ? encrypted(store, place) : plain(store))
   await fill(repository, async (_, time, source, collections = []) => {
     const { head } = await createBackup(
       jobOf(repository, source, {
@@ -213,4 +221,22 @@ async function readable(source: RecordSource, wanted: readonly string[]): Promis
     openCollection: (definition, signal) => source.openCollection(definition, signal),
     close: () => source.close(),
   }
+}
+
+async function plain(store: LocalStore): Promise<Repository> {
+  return (await initRepository({ store, now: CREATED })).repository
+}
+
+/** With a passphrase and a key file, which lie beside the repository. */
+async function encrypted(store: LocalStore, place: string): Promise<Repository> {
+  const [passphrase, keyText] = ['seven green bottles', newKeyFile(CREATED)]
+  await writeFile(path.join(place, 'passphrase'), `${passphrase}\n`)
+  await writeFile(path.join(place, 'key'), keyText)
+  const key = passphraseKey(passphrase, 'passphrase')
+  const given = () => Promise.resolve(key)
+  const job = { store, now: CREATED, key: given, encrypt: { label: 'first', key: given } }
+  const { repository } = await initRepository(job)
+  const newKey = parseKeyFile(keyText, 'key')
+  await addKey({ store, repository: repository.id, key, newKey, label: 'second', now: CREATED })
+  return repository
 }
