@@ -11,6 +11,7 @@ const HELP = `npm run bench -- [options]
   --growth-dimension N  (default 128)
   --directory LIST      sizes for directory (default 100000x384)
   --health LIST         sizes for health, e.g. 200000x384, which is 1 GB (default 50000x384)
+  --incremental LIST    sizes for incremental (default 200000x384)
   --memory LIST         further sizes for memory, e.g. 1000000x32
   --s3-endpoint URL     an S3 server for stores instead of the one that comes with the tests;
                         bucket "bench" and credentials from the environment
@@ -29,6 +30,7 @@ const MEASUREMENTS = [
   'start',
   'retention',
   'growth',
+  'incremental',
 ]
 
 /** Flags of the command line as numbers and lists; prints the help and ends when asked to. */
@@ -47,6 +49,7 @@ export function readOptions(args) {
       'growth-dimension': { type: 'string', default: '128' },
       directory: { type: 'string', default: '100000x384' },
       health: { type: 'string', default: '50000x384' },
+      incremental: { type: 'string', default: '200000x384' },
       memory: { type: 'string', default: '' },
       's3-endpoint': { type: 'string' },
       out: { type: 'string' },
@@ -59,6 +62,7 @@ export function readOptions(args) {
   }
   return {
     sizes: list(values.sizes).map(size),
+    incremental: list(values.incremental).map(size),
     rounds: wholeNumber(values.rounds),
     cores: { both: ['shared', 'pinned'], shared: ['shared'], pinned: ['pinned'] }[
       oneOf(values.cores, ['both', 'shared', 'pinned'])

@@ -10,6 +10,7 @@ import { library } from './library.mjs'
 import { measureDirectory } from './measure-directory.mjs'
 import { measureGrowth } from './measure-growth.mjs'
 import { measureHealth } from './measure-health.mjs'
+import { measureIncremental } from './measure-incremental.mjs'
 import { measureMemory } from './measure-memory.mjs'
 import { measurePhysical } from './measure-physical.mjs'
 import { measureRead } from './measure-read.mjs'
@@ -47,6 +48,11 @@ try {
     for (const size of sizes)
       await withServer((context) => filled({ ...context, size, rounds }, measureHealth))
   }
+  if (options.only.includes('incremental'))
+    for (const { records, dimension } of options.incremental)
+      await inFolder((folder) =>
+        measureIncremental({ report, records, dimension, rounds: options.rounds, folder, note }),
+      )
   if (options.only.includes('growth')) {
     const { growth: counts, growthDimension: dimension, rounds } = options
     await withServer((context) => measureGrowth({ ...context, counts, dimension, rounds }))
@@ -79,6 +85,15 @@ async function measureSize(size) {
       if (only.includes('physical')) await measurePhysical(context)
     }),
   )
+}
+
+async function inFolder(work) {
+  const folder = await mkdtemp(join(tmpdir(), 'chroma-ops-bench-'))
+  try {
+    await work(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 /** A server of its own for each size: what earlier collections left behind slows nothing down. */

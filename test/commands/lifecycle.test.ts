@@ -164,7 +164,7 @@ describe('backup list, show and verify', () => {
     const { backups } = await document('backup', 'list')
     expect(backups).toMatchObject([{ damaged: null }, { tags: { why: 'test' }, damaged: null }])
     const { stdout } = await run('backup', 'list')
-    expect(stdout.split('\n')[1]).toMatch(/nightly.*full +complete +2 +320 /)
+    expect(stdout.split('\n')[1]).toMatch(/nightly.*incremental +complete +2 +320 /)
     expect(await document('backup', 'list', '--series', 'other')).toMatchObject({ backups: [] })
   })
 
