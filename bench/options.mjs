@@ -6,7 +6,7 @@ const HELP = `npm run bench -- [options]
   --rounds N            rounds of each comparison (default 5)
   --cores LIST          shared, pinned or both (default both); pinned: the server on core 0, the client on core 1
   --only LIST           of: read, write, verify, stores, memory, physical, directory, health, start,
-                        retention, growth (default all but growth)
+                        retention, growth, incremental (default all but the last two)
   --growth LIST         record counts for growth (default 10000,50000,200000)
   --growth-dimension N  (default 128)
   --directory LIST      sizes for directory (default 100000x384)

@@ -4,6 +4,7 @@ export { BackupSource } from './backup/backup-source.js'
 export { clockWarning } from './backup/clock.js'
 export { readCollections } from './backup/contents.js'
 export { createBackup } from './backup/create-backup.js'
+export { diffBackups, type BackupDiff, type CollectionDiff, type DiffJob } from './backup/diff-backups.js'
 export { createPhysicalBackup } from './backup/create-physical-backup.js'
 export {
   drillBackup,
