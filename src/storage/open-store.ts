@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 
 import { isErrno, throwIfAborted, UsageError } from '../core/errors.js'
 import type { AzureOptions } from './azure-client.js'
-import { StoreNotFoundError, type BlobStore } from './blob-store.js'
+import { StoreNotFoundError, StoreUnsupportedError, type BlobStore } from './blob-store.js'
 import type { GcsOptions } from './gcs-client.js'
 import { localError } from './local-errors.js'
 import { ByteRate } from './byte-rate.js'
@@ -13,6 +13,7 @@ import { RetryingStore, type StoreRetries } from './retrying-store.js'
 import { connectS3, type S3Options } from './s3-client.js'
 import { S3Store } from './s3-store.js'
 import { parseStoreUrl } from './store-url.js'
+import { TarStore } from './tar-store.js'
 import { proxyAgents, type ProxyChoice } from './tunnel-agent.js'
 
 export interface StoreOptions {
@@ -33,7 +34,8 @@ export interface StoreOptions {
 const memories = new Map<string, MemoryStore>()
 
 /**
- * The store at an address, see {@link parseStoreUrl}; `memory://name` is shared within this process. Contacts
+ * The store at an address, see {@link parseStoreUrl}; a path may be that of a tar archive, which can only be read;
+ * `memory://name` is shared within this process. Contacts
  * no service: a wrong bucket is told by the first call. Rejects with {@link UsageError} for a bad address,
  * StoreUnsupportedError when the service's SDK is not installed. Close the store after use.
  */
@@ -42,8 +44,7 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   const location = parseStoreUrl(url)
   switch (location.type) {
     case 'local':
-      await isFolder(location.path)
-      return metered(new LocalStore(location.path), options)
+      return metered(await localStore(location.path, options.signal), options)
     case 'memory':
       return metered(namedMemory(location.name), options)
     case 's3': {
@@ -66,6 +67,46 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
       const connection = await connectGcs(options.gcs, options.proxy)
       return retrying(new GcsStore(connection, location), options)
     }
+  }
+}
+
+/** A folder, or an archive of one; see {@link TarStore}. */
+async function localStore(path: string, signal: AbortSignal | undefined): Promise<BlobStore> {
+  if (!(await isArchive(path))) {
+    await isFolder(path)
+    return new LocalStore(path)
+  }
+  if (await isEncryptedArchive(path))
+    throw new StoreUnsupportedError(`${path} is encrypted for age recipients`, {
+      hint: `put its backup into a repository: "chroma-ops backup import ${path} --age-identity-file KEY --repo REPOSITORY"`,
+    })
+  return TarStore.open(path, signal)
+}
+
+/** Any file with bytes in it; an empty one is none. */
+async function isArchive(path: string): Promise<boolean> {
+  try {
+    const found = await stat(path)
+    return found.isFile() && found.size > 0
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false
+    throw localError(error, `open ${path}`)
+  }
+}
+
+const AGE = 'age-encryption.org/'
+
+async function isEncryptedArchive(path: string): Promise<boolean> {
+  try {
+    const handle = await open(path)
+    try {
+      const { buffer } = await handle.read(Buffer.alloc(AGE.length), 0, AGE.length, 0)
+      return buffer.toString('latin1') === AGE
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    throw localError(error, `read ${path}`)
   }
 }
 

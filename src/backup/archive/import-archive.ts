@@ -1,0 +1,54 @@
+import { GuardError, IntegrityError } from '../../core/errors.js'
+import { copyBackups, isSameKey, type CopyRepositoryJob } from '../copy-repository.js'
+import { manifestKey, type BackupHead } from '../manifest.js'
+
+export type ImportArchiveJob = Omit<CopyRepositoryJob, 'backups'> & {
+  /** The backup of the archive, `from`. */
+  readonly head: BackupHead
+}
+
+export interface ArchiveImported {
+  /** False: the backup was there already. */
+  readonly added: boolean
+  /** Objects written, and their bytes; what was there is not written again. */
+  readonly objects: number
+  readonly bytes: number
+}
+
+/**
+ * Puts the backup of an archive into a repository, under its own id: byte by byte, or written anew where the two have
+ * different keys. The manifest comes last: what fails leaves no backup behind.
+ *
+ * Rejects with an IntegrityError (13) when the archive is damaged; with a GuardError (15) when the backup was removed
+ * there, or another one has its id; as locked (11), or with an error of a store.
+ */
+export async function importArchive({ head, ...job }: ImportArchiveJob): Promise<ArchiveImported> {
+  const { copied, removed, failed, objects, bytes } = await copyBackups({ ...job, backups: [head] })
+  const [failure] = failed
+  if (failure !== undefined)
+    throw new IntegrityError(`${job.from.store.displayUrl} is damaged: ${failure.message}`, {
+      hint: 'take another copy of the archive; nothing was added to the repository',
+    })
+  if (removed.length > 0)
+    throw new GuardError(
+      'BACKUP_REMOVED',
+      `${head.id} was removed from the repository and is still in its trash`,
+      {
+        hint: `put it back: "chroma-ops backup undelete ${head.id}"`,
+      },
+    )
+  const added = copied.length > 0
+  if (!added) await refuseOther(job, head.id)
+  return { added, objects, bytes }
+}
+
+/** Two backups with one id: one of them is not what its name says. */
+async function refuseOther({ from, to, signal }: Omit<ImportArchiveJob, 'head'>, id: string): Promise<void> {
+  if (!isSameKey(from, to)) return
+  const key = manifestKey(id)
+  const [ours, theirs] = [await to.store.get(key, { signal }), await from.store.get(key, { signal })]
+  if (Buffer.compare(ours.bytes, theirs.bytes) === 0) return
+  throw new GuardError('BACKUP_OTHER', `the repository holds another backup with the id ${id}`, {
+    hint: 'import the archive into a repository of its own, with --init',
+  })
+}
