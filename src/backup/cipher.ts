@@ -6,7 +6,8 @@ import {
   hash,
   hkdfSync,
   randomBytes,
-  webcrypto,
+  type CipherGCM,
+  type DecipherGCM,
   type KeyObject,
 } from 'node:crypto'
 
@@ -25,8 +26,7 @@ const HEADER_BYTES = NONCE_AT + NONCE_BYTES
 /** What encryption adds to a blob: the header before it, the tag behind it. */
 export const CIPHER_BYTES = HEADER_BYTES + TAG_BYTES
 
-/** From this size on another thread works, while this one goes on. */
-const APART_FROM_BYTES = 256 * 1024
+const PIECE_BYTES = 64 * 1024
 
 /** Bytes of a master key, and of every key that is made from it. */
 export const KEY_BYTES = 32
@@ -81,44 +81,20 @@ export class RepositoryCipher {
     )
   }
 
-  /** Large plaintext is encrypted by another thread; it must not change meanwhile. */
-  async seal(identity: BlobIdentity, plaintext: Uint8Array): Promise<Buffer> {
-    if (plaintext.length < APART_FROM_BYTES) return this.sealNow(identity, plaintext)
-    const header = this.#newHeader(identity)
-    const key = await webKey(this.#keyFor(header), 'encrypt')
-    const sealed = await webcrypto.subtle.encrypt(gcm(identity, header), key, plaintext)
-    return Buffer.concat([header, new Uint8Array(sealed)])
-  }
-
-  sealNow(identity: BlobIdentity, plaintext: Uint8Array): Buffer {
+  seal(identity: BlobIdentity, plaintext: Uint8Array): Buffer {
     const header = this.#newHeader(identity)
     const cipher = createCipheriv('aes-256-gcm', this.#keyFor(header), header.subarray(NONCE_AT))
     cipher.setAAD(additionalData(identity, header))
-    return Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+    const sealed = Buffer.allocUnsafeSlow(plaintext.length + CIPHER_BYTES)
+    header.copy(sealed)
+    through(cipher, plaintext, sealed.subarray(HEADER_BYTES))
+    cipher.final()
+    cipher.getAuthTag().copy(sealed, sealed.length - TAG_BYTES)
+    return sealed
   }
 
   /** Gives plaintext only when all of it is authentic. */
-  async open(identity: BlobIdentity, stored: Uint8Array): Promise<Opened> {
-    if (stored.length < APART_FROM_BYTES) return this.openNow(identity, stored)
-    const fault = this.#faultOf(stored)
-    if (fault !== null) return { fault }
-    const header = stored.subarray(0, HEADER_BYTES)
-    if (nameIn(header) !== identity.name) return this.openNow(identity, stored)
-    const key = await webKey(this.#keyFor(header), 'decrypt')
-    try {
-      const plaintext = await webcrypto.subtle.decrypt(
-        gcm(identity, header),
-        key,
-        stored.subarray(HEADER_BYTES),
-      )
-      return { plaintext: Buffer.from(plaintext) }
-    } catch (error) {
-      if (!isMismatch(error)) throw error
-      return { fault: 'forged' }
-    }
-  }
-
-  openNow(identity: BlobIdentity, stored: Uint8Array): Opened {
+  open(identity: BlobIdentity, stored: Uint8Array): Opened {
     const fault = this.#faultOf(stored)
     if (fault !== null) return { fault }
     const header = stored.subarray(0, HEADER_BYTES)
@@ -127,7 +103,8 @@ export class RepositoryCipher {
     })
     decipher.setAAD(additionalData(identity, header))
     decipher.setAuthTag(stored.subarray(-TAG_BYTES))
-    const plaintext = decipher.update(stored.subarray(HEADER_BYTES, -TAG_BYTES))
+    const plaintext = Buffer.allocUnsafeSlow(stored.length - CIPHER_BYTES)
+    through(decipher, stored.subarray(HEADER_BYTES, -TAG_BYTES), plaintext)
     try {
       decipher.final()
     } catch (error) {
@@ -168,8 +145,6 @@ export function repositoryOf(stored: Uint8Array): string | null {
 
 /** Whether the tag did not match, and nothing else went wrong. */
 export function isMismatch(error: unknown): boolean {
-  if (typeof error === 'object' && error !== null && 'name' in error && error.name === 'OperationError')
-    return true
   return asError(error).message.includes('unable to authenticate data')
 }
 
@@ -181,17 +156,10 @@ function additionalData({ kind }: BlobIdentity, header: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${kind}\0`, 'latin1'), header])
 }
 
-function gcm(identity: BlobIdentity, header: Uint8Array) {
-  return {
-    name: 'AES-GCM',
-    iv: header.subarray(NONCE_AT),
-    additionalData: additionalData(identity, header),
-    tagLength: TAG_BYTES * 8,
-  }
-}
-
-function webKey(key: Buffer, use: 'encrypt' | 'decrypt'): Promise<webcrypto.CryptoKey> {
-  return webcrypto.subtle.importKey('raw', key, 'AES-GCM', false, [use])
+/** Piece by piece, within the processor's cache: that takes half the time, and less than to ask another thread. */
+function through(cipher: CipherGCM | DecipherGCM, input: Uint8Array, output: Buffer): void {
+  for (let at = 0; at < input.length; at += PIECE_BYTES)
+    output.set(cipher.update(input.subarray(at, at + PIECE_BYTES)), at)
 }
 
 function derived(key: KeyObject, salt: Uint8Array, info: string): Buffer {

@@ -22,7 +22,7 @@ export function encodeDocument(
 ): Buffer {
   const json = sealJson(value)
   if (cipher === null) return json
-  const sealed = cipher.sealNow({ kind, name: cipher.documentName(kind, key) }, json)
+  const sealed = cipher.seal({ kind, name: cipher.documentName(kind, key) }, json)
   return Buffer.concat([sealed, checksum(sealed)])
 }
 
@@ -64,7 +64,7 @@ function decrypted(
   const fault = checksumFault(bytes)
   if (fault !== null) throw new DocumentDamagedError(key, fault)
   const sealed = bytes.subarray(0, -CHECKSUM_BYTES)
-  const opened = cipher.openNow({ kind, name: cipher.documentName(kind, key) }, sealed)
+  const opened = cipher.open({ kind, name: cipher.documentName(kind, key) }, sealed)
   if ('plaintext' in opened) return opened.plaintext
   const owner = repositoryOf(sealed)
   throw new DocumentDamagedError(

@@ -111,7 +111,7 @@ export class ObjectCopier {
       return false
     }
     const encoded = reference.encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
-    const stored = (await to.cipher?.seal({ kind: 'object', name: id }, encoded)) ?? encoded
+    const stored = to.cipher?.seal({ kind: 'object', name: id }, encoded) ?? encoded
     const copied = { ...reference, id, sha256: sha256Hex(stored), size: stored.length }
     await this.#put(objectKey(copied), stored, signal)
     this.#copied.set(key, copied)

@@ -120,7 +120,7 @@ export class ObjectReader {
   async #open(reference: ObjectReference, purpose: ReadPurpose): Promise<Buffer> {
     const { cipher } = this.#repository
     const stored = await this.readStored(reference, purpose)
-    const encoded = cipher === null ? stored : await this.#decrypt(stored, reference, purpose)
+    const encoded = this.#decrypt(stored, reference, purpose)
     const plaintext = reference.encoding === 'raw' ? encoded : await this.#unpack(encoded, reference, purpose)
     // What is decrypted is authentic together with its content id.
     const isContent = cipher !== null || this.#hasContent(plaintext, reference)
@@ -134,10 +134,9 @@ export class ObjectReader {
     return contentId(encoding === 'raw' ? sha256 : sha256Hex(plaintext)) === id
   }
 
-  async #decrypt(stored: Buffer, reference: ObjectReference, purpose: ReadPurpose): Promise<Buffer> {
-    const { cipher } = this.#repository
-    const opened = await cipher?.open({ kind: 'object', name: reference.id }, stored)
-    if (opened === undefined) throw new Error('no cipher')
+  #decrypt(stored: Buffer, reference: ObjectReference, purpose: ReadPurpose): Buffer {
+    const opened = this.#repository.cipher?.open({ kind: 'object', name: reference.id }, stored)
+    if (opened === undefined) return stored
     if ('plaintext' in opened) return opened.plaintext
     const [problem, detail] = FAULTS[opened.fault]
     throw this.#damaged(problem, objectKey(reference), purpose, detail)

@@ -207,7 +207,7 @@ export class ObjectWriter {
     const { store, cipher } = repository
     const id = cipher?.contentId(plaintextSha256) ?? contentId(plaintextSha256)
     const encoded = encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
-    const stored = (await cipher?.seal({ kind: 'object', name: id }, encoded)) ?? encoded
+    const stored = cipher?.seal({ kind: 'object', name: id }, encoded) ?? encoded
     const reference = {
       backup,
       id,
