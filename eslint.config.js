@@ -13,6 +13,7 @@ const mayImport = {
   backup: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
   cleanup: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
   health: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
+  schedule: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
   commands: [
     'core',
     'config',
@@ -24,6 +25,7 @@ const mayImport = {
     'backup',
     'cleanup',
     'health',
+    'schedule',
   ],
 }
 const folders = Object.keys(mayImport)
@@ -33,6 +35,7 @@ const owned = {
   chromadb: ['chroma'],
   'better-sqlite3': ['datadir'],
   commander: ['commands', 'cli'],
+  croner: ['schedule'],
   'cli-progress': ['output'],
   'cli-table3': ['output', 'commands'],
   libsql: ['datadir'],

@@ -14,7 +14,7 @@ import { asError, UsageError } from '../core/errors.js'
 import type { ContextParts } from './create-context.js'
 import { given, proxyOptions, retryChanges, retryText } from './network.js'
 
-const CLOUD_URL = 'https://api.trychroma.com'
+export const CLOUD_URL = 'https://api.trychroma.com'
 
 /** First contact with the server that the settings name. */
 export async function openServer(parts: ContextParts, url: string | undefined): Promise<ChromaApi> {

@@ -14,6 +14,7 @@ import { repoCommand } from './repo.js'
 import { rescueCommand } from './rescue.js'
 import { restoreCommand } from './restore.js'
 import { addSharedFlags } from './shared-flags.js'
+import { statusCommand } from './status.js'
 
 /** Where commander writes help and version. */
 export interface HelpSink {
@@ -49,6 +50,7 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
     rebuildCommand(launcher),
     eraseCommand(launcher),
     repoCommand(launcher),
+    statusCommand(launcher),
     configCommand(launcher),
     explainCommand(launcher),
     completionCommand(launcher, () => root),

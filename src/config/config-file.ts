@@ -10,6 +10,8 @@ import { ConfigFileError } from './errors.js'
 export interface ConfigFile {
   readonly path: string
   readonly profile: string | null
+  /** Every profile of the file, as they stand there. */
+  readonly profiles: readonly string[]
   /** False: another user owns it, or everybody may write it. It then gets no secrets and no commands. */
   readonly trusted: boolean
   /** By key, `pool.max`; what the profile says covers what stands outside. */
@@ -42,7 +44,8 @@ export async function loadConfigFile(job: ConfigFileJob): Promise<ConfigFile | n
   const { parseConfig } = await import('./config-schema.js')
   const content = parseConfig(file, text)
   const profile = job.profile ?? content.profile
-  return { path: file, profile, trusted, values: valuesOf(file, content, profile) }
+  const profiles = [...content.profiles.keys()]
+  return { path: file, profile, profiles, trusted, values: valuesOf(file, content, profile) }
 }
 
 async function findFile(folder: string): Promise<string | null> {

@@ -60,6 +60,11 @@ export class Settings {
     return { configFlag: flags.get('--config')?.[0], profileFlag: flags.get('--profile')?.[0] }
   }
 
+  /** The same flags and environment over another profile. */
+  withFile(file: ConfigFile | null): Settings {
+    return new Settings({ ...this.#layers, file })
+  }
+
   /** The file that was read, and its profile; null when there is none. */
   get file(): ConfigFile | null {
     return this.#layers.file

@@ -1,7 +1,7 @@
 import type { HealthMonitor, MonitorState } from './monitor.js'
 import type { DirectoryReport } from './offline/directory-report.js'
 import { directoryFamilies } from './offline/render-directory.js'
-import { counter, gauge, prometheusText, sample, type Family } from './prometheus-text.js'
+import { counter, gauge, prometheusText, sample, type Family } from '../core/prometheus-text.js'
 import { serverFamilies } from './render-prometheus.js'
 import type { HealthReport } from './report.js'
 

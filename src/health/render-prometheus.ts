@@ -1,4 +1,4 @@
-import { gauge, inSeconds, prometheusText, sample, type Family } from './prometheus-text.js'
+import { gauge, inSeconds, prometheusText, sample, type Family } from '../core/prometheus-text.js'
 import type { CollectionHealth, HealthReport } from './report.js'
 
 /** Prometheus text format 0.0.4, for a scrape or a textfile collector. Ends with a line break. */

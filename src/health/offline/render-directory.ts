@@ -1,5 +1,5 @@
 import { renderNagiosOf, type NagiosResult } from '../render-nagios.js'
-import { gauge, prometheusText, sample, type Family } from '../prometheus-text.js'
+import { gauge, prometheusText, sample, type Family } from '../../core/prometheus-text.js'
 import type { DirectoryCollection, DirectoryReport } from './directory-report.js'
 
 /** Prometheus text format 0.0.4. Ends with a line break. */
