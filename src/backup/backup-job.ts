@@ -2,6 +2,7 @@ import type { Progress } from '../core/progress.js'
 import type { RecordSource } from '../core/records.js'
 import type { BackupHead, BackupTarget, CollectionEntry } from './manifest.js'
 import type { LayerRule } from './layer-rule.js'
+import type { ResumedRuns } from './left-objects.js'
 import type { Repository } from './repository.js'
 
 /** What to back up, where to, and on whose behalf. */
@@ -24,6 +25,8 @@ export interface BackupJob {
   /** Patterns `[[tenant/]database/]name`; empty or absent: every collection. */
   readonly collections?: readonly string[] | undefined
   readonly exclude?: readonly string[] | undefined
+  /** Goes on from what killed runs of the series have stored; true if absent. */
+  readonly resume?: boolean | undefined
   readonly allowEmpty: boolean
   readonly allowShrink: boolean
   /** Free text, for the manifest. */
@@ -43,6 +46,8 @@ export interface BackupSummary {
   readonly collections: readonly CollectionEntry[]
   /** Collections of which nothing had to be stored, because an earlier backup has the same records. */
   readonly unchangedCollections: number
+  /** Null: there was no killed run to go on from. */
+  readonly resumed: ResumedRuns | null
   /** 0: complete. 3: partial. 4: vectors are lost at the source. */
   readonly exitCode: 0 | 3 | 4
 }

@@ -11,7 +11,7 @@ import { RowGroupsWriter } from './cut-row-groups.js'
 import { ObjectDamagedError } from './errors.js'
 import { roomForLayer, type LayerRule } from './layer-rule.js'
 import { LayerTooLargeError, LayerWriter } from './layer-writer.js'
-import type { ObjectWriter } from './object-writer.js'
+import type { ObjectAppends } from './object-writer.js'
 import { warnOfDamage, type ReusableCollection, type WholeCollection } from './reuse.js'
 import type { PendingLayer, PendingRowGroup } from './row-group-writer.js'
 
@@ -28,7 +28,7 @@ export interface WriteCollectionJob {
   readonly reader: CollectionReader
   /** The same collection once more, from its first record on. */
   readonly reopen: () => Promise<CollectionReader>
-  readonly objects: ObjectWriter
+  readonly objects: ObjectAppends
   /** The same collection in the parent backup, null when there is none. */
   readonly earlier: ReusableCollection | null
   readonly rule: LayerRule

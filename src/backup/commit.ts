@@ -3,7 +3,7 @@ import pLimit from 'p-limit'
 import { OpsError } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
 import { BackupError, ManifestDamagedError } from './errors.js'
-import { refuseFenced } from './live-sessions.js'
+import { findSessions, isFenced, refuseFenced } from './live-sessions.js'
 import { encodeHead, manifestKey, type BackupHead } from './manifest.js'
 import { objectPrefix } from './object-reference.js'
 import type { Repository } from './repository.js'
@@ -40,7 +40,10 @@ export async function commitBackup(
   }
 }
 
-/** Gives back the space of a backup that will not be; what cannot be removed in short time stays, harmlessly. */
+/**
+ * Gives back the space of a backup that will not be; what cannot be removed in short time stays, harmlessly. Its
+ * session has been removed: whoever wanted to go on from it and has not said so by now cannot any more.
+ */
 export async function removeLeftovers(
   repository: Repository,
   backup: string,
@@ -51,6 +54,7 @@ export async function removeLeftovers(
   const limit = pLimit(CONCURRENT_REMOVALS)
   const removals: Promise<void>[] = []
   try {
+    if (await isTakenOver(repository, backup, signal)) return
     for await (const { key } of store.list(objectPrefix(backup), signal)) {
       removals.push(limit(() => store.delete(key, signal)))
     }
@@ -58,7 +62,17 @@ export async function removeLeftovers(
   } catch (error) {
     await Promise.allSettled(removals)
     if (!(error instanceof OpsError)) throw error
-    const message = `objects of the unfinished backup stay in ${objectPrefix(backup)}: ${error.message}`
-    progress.warn({ code: 'LEFTOVERS', message })
+    warnOfLeftovers(backup, error.message, progress)
   }
+}
+
+export function warnOfLeftovers(backup: string, why: string, progress: Progress): void {
+  const message = `objects of the unfinished backup stay in ${objectPrefix(backup)}: ${why}`
+  progress.warn({ code: 'LEFTOVERS', message })
+}
+
+/** In this order: a run that goes on from this one has fenced it before its own session is gone. */
+async function isTakenOver(repository: Repository, backup: string, signal: AbortSignal): Promise<boolean> {
+  const { pins } = await findSessions(repository, { now: new Date(), expiryMs: Infinity, signal })
+  return pins.has(backup) || (await isFenced(repository, backup, signal))
 }

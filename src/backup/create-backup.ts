@@ -5,10 +5,12 @@ import { newBackupId } from './backup-id.js'
 import type { BackupJob, BackupSummary } from './backup-job.js'
 import { writeContents, type CollectionOutcome } from './backup-writer.js'
 import { writeCollections, type WriteCollectionsJob } from './write-collections.js'
-import { commitBackup, removeLeftovers } from './commit.js'
+import { commitBackup, removeLeftovers, warnOfLeftovers } from './commit.js'
 import { narrowingOf, refusalOf, refusalWithoutParent } from './guards.js'
 import { describeBackup } from './describe-backup.js'
+import { findDeadRuns, LeftObjects } from './left-objects.js'
 import { ObjectWriter } from './object-writer.js'
+import { PresentObjects } from './present-objects.js'
 import { ParentBackup } from './reuse.js'
 import { countNewCollections, findScope, typeOf, type BackupScopeFound } from './scope.js'
 import { Session } from './sessions.js'
@@ -36,43 +38,51 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   const refusal = refusalWithoutParent(job.type, parent)
   if (refusal !== null) throw refusal
   const pins = parent === null ? [] : [parent.head.id]
-  const session = await Session.begin({ ...job, backup: id, pins })
+  const resumes = job.resume === false ? [] : await findDeadRuns(repository, job.series, signal)
+  const session = await Session.begin({ ...job, backup: id, pins, resumes })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
-  const objects = new ObjectWriter({ repository, backup: id, concurrency, signal })
+  let objects: ObjectWriter | undefined
   let committing = false
   try {
+    const left = await LeftObjects.open(repository, resumes, signal)
+    objects = new ObjectWriter({ repository, backup: id, concurrency, left, signal })
     const { outcomes, removed } = await writeAll({ job, collections: scope.collections, objects, parent })
     const [added] = await Promise.all([countNewCollections(job, scope.collections), objects.finish()])
     // A partial backup is never the one that later ones are measured by; refusing it would only lose it.
     if (outcomes.every(({ status }) => status === 'written')) refuse(job, scope, recordsOf(outcomes))
     const written = await writeContents(outcomes, objects)
     const foreign = [...written.objects.values()].filter((reference) => reference.backup !== id)
-    await parent?.checkAgain(foreign, signal)
+    await new PresentObjects(repository.store).checkAgain(foreign, signal)
     throwIfAborted(signal)
     const head = describeBackup({
       job,
       id,
       type: typeOf(scope.isWhole, parent),
       started,
-      parent: foreign.length > 0 ? (parent?.head.id ?? null) : null,
+      parent: foreign.every((reference) => left.owns(reference)) ? null : (parent?.head.id ?? null),
       written,
-      addedBytes: objects.addedBytes,
+      addedBytes: objects.addedBytes + objects.resumed.bytes,
       collectionsAdded: added,
       collectionsRemoved: removed,
     })
     committing = true
     await commitBackup(repository, head, signal)
+    await left.forget(progress)
     const exitCode = exitCodeOf(outcomes)
     return {
       head,
       collections: written.entries,
       unchangedCollections: written.unchangedCollections,
+      resumed: left.runs.length === 0 ? null : { runs: left.runs, ...objects.resumed },
       exitCode,
     }
   } catch (error) {
-    await objects.settle()
-    // Once the manifest is on its way, nobody knows whether it arrived: then the objects stay.
-    if (!committing) await removeLeftovers(repository, id, progress)
+    await objects?.settle()
+    // The session first, so that nobody goes on from what is removed. Once the manifest is on its way, nobody knows
+    // whether it arrived: then the objects stay.
+    const isGone = await session.end()
+    if (!isGone) warnOfLeftovers(id, 'the next backup goes on from them', progress)
+    else if (!committing) await removeLeftovers(repository, id, progress)
     throw error
   } finally {
     await session.end()

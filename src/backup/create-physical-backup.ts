@@ -8,16 +8,18 @@ import { takeSnapshot, type Snapshot } from '../datadir/snapshot.js'
 import type { SnapshotProof } from '../datadir/snapshot-proof.js'
 import { SwapUndecidedError } from '../datadir/swap-journal.js'
 import { newBackupId } from './backup-id.js'
-import { commitBackup, removeLeftovers } from './commit.js'
+import { commitBackup, removeLeftovers, warnOfLeftovers } from './commit.js'
 import { describePhysicalBackup, entryOf } from './describe-physical.js'
 import { FileWriter } from './file-writer.js'
 import { narrowingOf, refusalOf } from './guards.js'
+import { findDeadRuns, LeftObjects } from './left-objects.js'
 import { listBackups, readableHeads } from './list-backups.js'
 import type { BackupHead } from './manifest.js'
 import { MAX_OBJECT_BYTES } from './object-reference.js'
 import { ObjectWriter } from './object-writer.js'
 import { ParentFiles } from './parent-files.js'
 import type { PhysicalBackupJob, PhysicalBackupSummary } from './physical-job.js'
+import { PresentObjects } from './present-objects.js'
 import { proveFiles } from './prove-files.js'
 import { countsAsLatest } from './resolve-backup.js'
 import { checkSeries } from './series.js'
@@ -48,27 +50,29 @@ export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<Phys
   const started = now()
   const id = newBackupId(started, job.series)
   const parent = parentHead ? await ParentFiles.open({ ...job, head: parentHead }) : null
-  const session = await Session.begin({ ...job, backup: id, pins: parent === null ? [] : [parent.head.id] })
+  const pins = parent === null ? [] : [parent.head.id]
+  const resumes = job.resume === false ? [] : await findDeadRuns(repository, job.series, signal)
+  const session = await Session.begin({ ...job, backup: id, pins, resumes })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
-  const objects = new ObjectWriter({
-    repository,
-    backup: id,
-    concurrency,
-    bytesOnTheirWay: concurrency * MAX_OBJECT_BYTES,
-    signal,
-  })
+  let objects: ObjectWriter | undefined
   let committing = false
   try {
-    const run = { job, id, started, parent, previous, objects }
+    const left = await LeftObjects.open(repository, resumes, signal)
+    const bytesOnTheirWay = concurrency * MAX_OBJECT_BYTES
+    objects = new ObjectWriter({ repository, backup: id, concurrency, bytesOnTheirWay, left, signal })
+    const run = { job, id, started, parent, previous, objects, left }
     const { head, ...summary } = await withStaging(job, (staging) => storeFiles(run, staging))
     throwIfAborted(signal)
     committing = true
     await commitBackup(repository, head, signal)
+    await left.forget(progress)
     return { head, ...summary }
   } catch (error) {
-    await objects.settle()
-    // Once the manifest is on its way, nobody knows whether it arrived: then the objects stay.
-    if (!committing) await removeLeftovers(repository, id, progress)
+    await objects?.settle()
+    // See `createBackup`.
+    const isGone = await session.end()
+    if (!isGone) warnOfLeftovers(id, 'the next backup goes on from them', progress)
+    else if (!committing) await removeLeftovers(repository, id, progress)
     throw error
   } finally {
     await session.end()
@@ -90,6 +94,7 @@ interface Run {
   readonly parent: ParentFiles | null
   readonly previous: BackupHead | null
   readonly objects: ObjectWriter
+  readonly left: LeftObjects
 }
 
 async function withStaging<T>(
@@ -107,21 +112,21 @@ async function withStaging<T>(
 
 /** Everything but the manifest. */
 async function storeFiles(run: Run, staging: string): Promise<PhysicalBackupSummary> {
-  const { job, parent, objects } = run
+  const { job, parent, objects, left } = run
   const { signal } = job
   const { snapshot, writer, proof, table } = await snapshotAndProof(run, staging)
   refuse(run, proof)
   const written = await writeFileTable({ table, entries: proof.collections.map(entryOf), objects, parent })
   const foreign = written.objects.filter((reference) => reference.backup !== run.id)
-  await parent?.checkAgain(foreign, signal)
+  await new PresentObjects(job.repository.store).checkAgain(foreign, signal)
   const head = describePhysicalBackup({
     ...run,
-    parent: foreign.length > 0 ? (parent?.head.id ?? null) : null,
+    parent: foreign.every((reference) => left.owns(reference)) ? null : (parent?.head.id ?? null),
     snapshot,
     proof,
     written,
     logicalBytes: writer.logicalBytes,
-    addedBytes: objects.addedBytes,
+    addedBytes: objects.addedBytes + objects.resumed.bytes,
   })
   for (const { path: name, what } of snapshot.leftOut)
     job.progress.warn({ code: 'LEFT_OUT', message: `${name} is a ${what} and is not in the backup` })
@@ -135,6 +140,7 @@ async function storeFiles(run: Run, staging: string): Promise<PhysicalBackupSumm
     leftOut: snapshot.leftOut,
     lockedMs: snapshot.lockedMs,
     problems,
+    resumed: left.runs.length === 0 ? null : { runs: left.runs, ...objects.resumed },
     exitCode: head.status === 'complete' ? ExitCode.ok : ExitCode.critical,
   }
 }

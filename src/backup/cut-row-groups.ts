@@ -1,11 +1,11 @@
 import type { RecordBatch } from '../core/records.js'
 import type { BatchDigests } from '../core/digest.js'
-import type { ObjectWriter } from './object-writer.js'
+import type { ObjectAppends } from './object-writer.js'
 import { RowGroupBoundaries } from './row-group-boundaries.js'
 import { RowGroupWriter, type PendingRowGroup } from './row-group-writer.js'
 
 export interface RowGroupsOptions {
-  readonly objects: ObjectWriter
+  readonly objects: ObjectAppends
   /** Row groups of the parent, by id, that need not be stored again. */
   readonly known: ReadonlyMap<string, PendingRowGroup>
 }

@@ -2,7 +2,7 @@ import { DIGEST_BYTES, type BatchDigests } from '../core/digest.js'
 import type { RecordBatch } from '../core/records.js'
 import { RowGroupsWriter } from './cut-row-groups.js'
 import { encodeTombstone } from './layer-edits.js'
-import type { ObjectWriter } from './object-writer.js'
+import type { ObjectAppends } from './object-writer.js'
 import { payloadLength } from './payload-lines.js'
 import type { PlacedRow } from './read-index.js'
 import { Pieces, ReplacementsWriter } from './replacements-writer.js'
@@ -12,7 +12,7 @@ import type { PendingLayer, PendingRowGroup } from './row-group-writer.js'
 export class LayerTooLargeError extends Error {}
 
 export interface LayerWriterJob {
-  readonly objects: ObjectWriter
+  readonly objects: ObjectAppends
   /** The records of the parent, in order. */
   readonly earlier: AsyncGenerator<readonly PlacedRow[]>
   readonly known: ReadonlyMap<string, PendingRowGroup>

@@ -16,16 +16,29 @@ export interface SessionsFound {
   readonly live: ReadonlySet<string>
   /** Ids of those whose run does not. */
   readonly expired: readonly string[]
-  /** For each backup that live runs rely on, one of them. */
+  /** For each backup, or killed run, that live runs rely on, one of them. */
   readonly pins: ReadonlyMap<string, string>
+}
+
+export interface FindSessionsOptions {
+  readonly now: Date
+  readonly expiryMs: number
+  /** Ids of runs that count as expired, whatever sign of life they give. */
+  readonly givenUp?: ReadonlySet<string> | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 const sessionSchema = v.object({ backup: v.string(), pins: v.array(v.string()) })
 
+/** Whether the objects of a run are left alone, whoever needs them. */
+export function isSpared({ live, pins }: SessionsFound, backup: string): boolean {
+  return live.has(backup) || pins.has(backup)
+}
+
 /** Rejects with a {@link DocumentDamagedError}: a session whose pins cannot be read could rely on anything. */
 export async function findSessions(
   repository: Repository,
-  { now, expiryMs, signal }: { now: Date; expiryMs: number; signal?: AbortSignal | undefined },
+  { now, expiryMs, givenUp, signal }: FindSessionsOptions,
 ): Promise<SessionsFound> {
   const live = new Set<string>()
   const expired: string[] = []
@@ -33,14 +46,15 @@ export async function findSessions(
   for await (const info of repository.store.list('sessions/', signal)) {
     const backup = /^sessions\/(.+)\.json$/.exec(info.key)?.[1] ?? ''
     if (parseBackupId(backup) === null) continue
-    if (now.getTime() - info.modified.getTime() > expiryMs) {
+    if (givenUp?.has(backup) === true || now.getTime() - info.modified.getTime() > expiryMs) {
       expired.push(backup)
       continue
     }
     live.add(backup)
     for (const pin of await pinsOf(repository, info, signal)) pins.set(pin, backup)
   }
-  return { live, expired, pins }
+  // Somebody goes on from them.
+  return { live, expired: expired.filter((backup) => !pins.has(backup)), pins }
 }
 
 async function pinsOf(

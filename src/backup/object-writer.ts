@@ -3,8 +3,10 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 
 import { throwIfAborted } from '../core/errors.js'
-import type { RepositoryCipher } from './cipher.js'
+import { CIPHER_BYTES, type RepositoryCipher } from './cipher.js'
 import { hashApart } from './hash-apart.js'
+import type { LeftObjects } from './left-objects.js'
+import { Bundle, SMALLEST_BUNDLE, type PendingObject } from './object-bundle.js'
 import {
   contentId,
   MAX_OBJECT_BYTES,
@@ -19,6 +21,7 @@ import type { Repository } from './repository.js'
 const BUNDLED_BELOW = 2 * 1024 * 1024
 const BUNDLE_BYTES = 4 * 1024 * 1024
 const LAYER_BUNDLE_BYTES = 1024 * 1024
+const NEARLY_FULL = 0.75
 /** Plaintext of the objects on their way; bounds memory where objects are large. */
 const BYTES_ON_THEIR_WAY = 16 * 1024 * 1024
 
@@ -55,10 +58,10 @@ const BUNDLES: Partial<Record<ObjectKind, number>> = {
 
 const pack = promisify(gzip)
 
-/** An object of which the name is known once it is stored. */
-export interface PendingObject {
-  reference: ObjectReference | null
-}
+export type { PendingObject } from './object-bundle.js'
+
+/** Where pieces of plaintext go. */
+export type ObjectAppends = Pick<ObjectWriter, 'append' | 'cipher'>
 
 /** An extent of an object that may not be stored yet. */
 export interface PendingExtent {
@@ -74,6 +77,8 @@ export interface ObjectWriterOptions {
   readonly concurrency: number
   /** Plaintext of them at most, beside one object; bounds memory. Default: 16 MiB. */
   readonly bytesOnTheirWay?: number
+  /** What killed runs have stored, and need not be stored again. */
+  readonly left?: LeftObjects | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -91,6 +96,7 @@ export class ObjectWriter {
   #failure: { readonly error: unknown } | null = null
   #bytesOnTheirWay = 0
   #addedBytes = 0
+  #resumed = { objects: 0, bytes: 0 }
 
   constructor(options: ObjectWriterOptions) {
     this.#options = options
@@ -106,11 +112,23 @@ export class ObjectWriter {
     return this.#addedBytes
   }
 
-  /** `pieces` belong together and must not be changed afterwards; those of blocks are copied at once. */
-  async append(kind: ObjectKind, pieces: readonly Uint8Array[]): Promise<readonly PendingExtent[]> {
+  /** What killed runs had stored already. */
+  get resumed(): { readonly objects: number; readonly bytes: number } {
+    return this.#resumed
+  }
+
+  /**
+   * `pieces` belong together and must not be changed afterwards; those of blocks are copied at once. `ends`: an object
+   * that is nearly full ends here, so that after a change the objects soon are the same again.
+   */
+  async append(
+    kind: ObjectKind,
+    pieces: readonly Uint8Array[],
+    ends = false,
+  ): Promise<readonly PendingExtent[]> {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
     if (length === 0) return []
-    if (length < BUNDLED_BELOW || kind === 'blocks') return [await this.#bundle(kind, pieces, length)]
+    if (length < BUNDLED_BELOW || kind === 'blocks') return [await this.#bundle(kind, pieces, length, ends)]
     const plaintext = joined(pieces)
     const extents: PendingExtent[] = []
     for (let at = 0; at < length; at += MAX_OBJECT_BYTES) {
@@ -135,7 +153,12 @@ export class ObjectWriter {
     await Promise.all(this.#onTheirWay)
   }
 
-  async #bundle(kind: ObjectKind, pieces: readonly Uint8Array[], length: number): Promise<PendingExtent> {
+  async #bundle(
+    kind: ObjectKind,
+    pieces: readonly Uint8Array[],
+    length: number,
+    ends: boolean,
+  ): Promise<PendingExtent> {
     // A loop: while one collection waits here, another may fill the next bundle.
     const most = Math.max(BUNDLES[kind] ?? BUNDLE_BYTES, length)
     while ((this.#open.get(kind)?.length ?? 0) + length > most) await this.#seal(kind)
@@ -143,6 +166,7 @@ export class ObjectWriter {
     this.#open.set(kind, bundle)
     const extent = { object: bundle.object, offset: bundle.length, length }
     bundle.add(pieces)
+    if (ends && bundle.length >= NEARLY_FULL * most) await this.#seal(kind)
     return extent
   }
 
@@ -207,15 +231,12 @@ export class ObjectWriter {
     const { store, cipher } = repository
     const id = cipher?.contentId(plaintextSha256) ?? contentId(plaintextSha256)
     const encoded = encoding === 'raw' ? plaintext : await pack(plaintext, { level: 1 })
+    const common = { id, length: plaintext.length, encoding }
+    if (cipher !== null && this.#takeOver(object, common, encoded.length + CIPHER_BYTES, null)) return
     const stored = cipher?.seal({ kind: 'object', name: id }, encoded) ?? encoded
-    const reference = {
-      backup,
-      id,
-      sha256: stored === plaintext ? plaintextSha256 : await sha256Of(stored),
-      size: stored.length,
-      length: plaintext.length,
-      encoding,
-    }
+    const sha256 = stored === plaintext ? plaintextSha256 : await sha256Of(stored)
+    if (cipher === null && this.#takeOver(object, common, stored.length, sha256)) return
+    const reference = { backup, sha256, size: stored.length, ...common }
     object.reference = reference
     const key = objectKey(reference)
     // Two collections may hold the same bytes.
@@ -223,6 +244,25 @@ export class ObjectWriter {
     this.#stored.set(key, reference)
     await store.put(key, stored, signal)
     this.#addedBytes += stored.length
+  }
+
+  /** An object that a killed run has stored stands for the new one. `sha256` null: the name does not tell. */
+  #takeOver(
+    object: PendingObject,
+    common: Pick<ObjectReference, 'id' | 'length' | 'encoding'>,
+    size: number,
+    sha256: string | null,
+  ): boolean {
+    const found = this.#options.left?.find({ id: common.id, size, sha256 }) ?? null
+    if (found === null) return false
+    const reference = { ...common, ...found }
+    object.reference = reference
+    const key = objectKey(reference)
+    if (!this.#stored.has(key)) {
+      this.#resumed = { objects: this.#resumed.objects + 1, bytes: this.#resumed.bytes + size }
+    }
+    this.#stored.set(key, reference)
+    return true
   }
 
   #throwFailure(): void {
@@ -237,42 +277,6 @@ async function sha256Of(bytes: Uint8Array): Promise<string> {
 }
 
 const HASHED_APART = 1024 * 1024
-
-/** Collects small pieces; they are copied, for one may be a view that keeps a large buffer alive. */
-class Bundle {
-  readonly object: PendingObject = { reference: null }
-  length = 0
-  readonly #most: number
-  #buffer: Buffer
-
-  constructor(most: number, buffer: Buffer) {
-    this.#most = most
-    this.#buffer = buffer
-  }
-
-  add(pieces: readonly Uint8Array[]): void {
-    for (const piece of pieces) {
-      this.#reserve(this.length + piece.length)
-      this.#buffer.set(piece, this.length)
-      this.length += piece.length
-    }
-  }
-
-  bytes(): Buffer {
-    return this.#buffer.subarray(0, this.length)
-  }
-
-  /** Grows, so that what stays small takes little. */
-  #reserve(needed: number): void {
-    if (needed <= this.#buffer.length) return
-    const larger = Math.min(this.#most, Math.max(needed, this.#buffer.length * 4))
-    const grown = Buffer.allocUnsafeSlow(larger)
-    this.#buffer.copy(grown, 0, 0, this.length)
-    this.#buffer = grown
-  }
-}
-
-const SMALLEST_BUNDLE = 64 * 1024
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const [only] = pieces

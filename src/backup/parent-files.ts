@@ -3,7 +3,6 @@ import { readContents } from './contents.js'
 import { encodeFileTable, readFileTable, type FileEntry, type FileTable } from './file-table.js'
 import type { BackupContents, BackupHead } from './manifest.js'
 import { ObjectReader } from './object-reader.js'
-import type { ObjectReference } from './object-reference.js'
 import type { PendingExtent } from './object-writer.js'
 import { PresentObjects } from './present-objects.js'
 import type { Repository } from './repository.js'
@@ -18,21 +17,18 @@ export class ParentFiles {
   readonly #contents: BackupContents
   readonly #table: FileTable
   readonly #files: ReadonlyMap<string, FileEntry>
-  readonly #present: PresentObjects
   readonly #usable: ReadonlySet<number>
 
   private constructor(parts: {
     readonly head: BackupHead
     readonly contents: BackupContents
     readonly table: FileTable
-    readonly present: PresentObjects
     readonly usable: ReadonlySet<number>
   }) {
     this.head = parts.head
     this.#contents = parts.contents
     this.#table = parts.table
     this.#files = new Map(parts.table.files.map((file) => [file.path, file]))
-    this.#present = parts.present
     this.#usable = parts.usable
   }
 
@@ -48,9 +44,8 @@ export class ParentFiles {
       const reader = new ObjectReader({ repository, backup: head.id, progress })
       const contents = await readContents(repository, head, signal)
       const table = await readFileTable(reader, head, contents, signal)
-      const present = new PresentObjects(repository.store)
-      const usable = await present.indexesOf(table.objects, signal)
-      return new ParentFiles({ head, contents, table, present, usable })
+      const usable = await new PresentObjects(repository.store).indexesOf(table.objects, signal)
+      return new ParentFiles({ head, contents, table, usable })
     } catch (error) {
       return warnOfDamage(error, progress)
     }
@@ -76,10 +71,5 @@ export class ParentFiles {
   tableLike(table: FileTable): readonly PendingExtent[] | null {
     if (!encodeFileTable(this.#table).equals(encodeFileTable(table))) return null
     return pendingExtents(this.#contents.files ?? [], this.#contents.objects)
-  }
-
-  /** See `PresentObjects.checkAgain`. */
-  async checkAgain(references: readonly ObjectReference[], signal?: AbortSignal): Promise<void> {
-    await this.#present.checkAgain(references, signal)
   }
 }

@@ -1,5 +1,6 @@
 import type { Progress } from '../core/progress.js'
 import type { LeftOut } from '../datadir/snapshot-scan.js'
+import type { ResumedRuns } from './left-objects.js'
 import type { BackupHead, CollectionEntry } from './manifest.js'
 import type { Repository } from './repository.js'
 
@@ -12,6 +13,8 @@ export interface PhysicalBackupJob {
   readonly tempDir: string
   readonly series: string
   readonly tags: Readonly<Record<string, string>>
+  /** Goes on from what killed runs of the series have stored; true if absent. */
+  readonly resume?: boolean | undefined
   readonly allowEmpty: boolean
   readonly allowShrink: boolean
   /** How long writers of a live directory may be kept waiting, in milliseconds; 5000 if absent. */
@@ -40,6 +43,8 @@ export interface PhysicalBackupSummary {
   readonly lockedMs: number
   /** What is wrong with the directory, one sentence each. */
   readonly problems: readonly string[]
+  /** Null: there was no killed run to go on from. */
+  readonly resumed: ResumedRuns | null
   /** 0: complete. 4: the directory is damaged, and so is its copy. */
   readonly exitCode: 0 | 4
 }

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 
+import { isSpared } from './live-sessions.js'
 import type { BackupHead } from './manifest.js'
 import { ObjectKeys, ownerOf } from './needed-objects.js'
 import type { ObjectFigures, PruneJob, PruneResult, PurgeObstacle } from './prune-job.js'
@@ -81,7 +82,7 @@ export async function weigh(
     if (owner === null) continue
     owners.add(owner)
     count(stored, size)
-    if (needs.stays.has(key) || survey.sessions.live.has(owner)) continue
+    if (needs.stays.has(key) || isSpared(survey.sessions, owner)) continue
     const goesNow = !needs.waits.has(key) && isOldEnough(job, needs, survey.now, key, modified)
     count(goesNow && needs.obstacles.length === 0 ? freed : freedLater, size)
   }

@@ -4,7 +4,7 @@ import type { OpsError } from '../core/errors.js'
 import { parseBackupId } from './backup-id.js'
 import { removeAllMarks } from './backup-marks.js'
 import { listBackupIds, readEntry } from './list-backups.js'
-import { fence, fenceKey, findSessions, listFences, type SessionsFound } from './live-sessions.js'
+import { fence, fenceKey, findSessions, isSpared, listFences, type SessionsFound } from './live-sessions.js'
 import { MaintenanceLease } from './maintenance-lease.js'
 import type { BackupHead } from './manifest.js'
 import { ownerOf } from './needed-objects.js'
@@ -86,8 +86,9 @@ async function purge(run: Purge): Promise<ObjectFigures | null> {
   const { repository, signal } = job
   if (obstacles.length > 0) return null
   // Manifests are gone by now: a backup that begins from here on cannot rely on those that were removed.
-  const sessions = await findSessions(repository, { now: survey.now, expiryMs: expiryOf(job), signal })
-  const listed = await fenceExpired(run, sessions)
+  const { now } = survey
+  const found = await findSessions(repository, { now, expiryMs: expiryOf(job), signal })
+  const { listed, sessions } = await fenceExpired(run, found)
   await addNewBackups(run, listed)
   const purged = await choosePurged(run, sessions, listed)
   if (obstacles.length > 0) return null
@@ -95,7 +96,7 @@ async function purge(run: Purge): Promise<ObjectFigures | null> {
     await lease.confirm()
     await deleteKey(repository, trashKey(id), signal)
   }
-  const freed = await deleteUnneeded(run, sessions.live)
+  const freed = await deleteUnneeded(run, sessions)
   for (const id of purged) await removeAllMarks(repository, id, signal)
   await forgetRuns(run, sessions.expired)
   return freed
@@ -103,21 +104,36 @@ async function purge(run: Purge): Promise<ObjectFigures | null> {
 
 /**
  * Whoever is fenced cannot commit any more; whoever committed before that is in the list that this resolves with: the
- * ids of all backups.
+ * ids of all backups. Nor can anybody go on from a fenced run; who had begun to do so is among the sessions.
  */
-async function fenceExpired({ job, lease }: Purge, { expired }: SessionsFound): Promise<ReadonlySet<string>> {
+async function fenceExpired(
+  run: Purge,
+  found: SessionsFound,
+): Promise<{ readonly listed: ReadonlySet<string>; readonly sessions: SessionsFound }> {
+  const { job, lease, survey } = run
   const { repository, signal } = job
   const listed = await listBackupIds(repository, signal)
-  const fenced = expired.filter((backup) => !listed.has(backup))
-  if (fenced.length === 0) return listed
+  const fenced = found.expired.filter((backup) => !listed.has(backup))
+  if (fenced.length === 0) return { listed, sessions: found }
   for (const backup of fenced) {
     await lease.confirm()
     await fence(repository, backup, signal)
   }
+  // Sessions before manifests: whoever ends meanwhile is seen among the one or the other.
+  const again = { now: survey.now, expiryMs: Infinity, givenUp: new Set(fenced), signal }
+  const sessions = both(found, await findSessions(repository, again))
   const now = await listBackupIds(repository, signal)
   // Committed in the last moment, and counted from here on.
   for (const backup of fenced) if (now.has(backup)) await deleteKey(repository, fenceKey(backup), signal)
-  return now
+  return { listed: now, sessions }
+}
+
+function both(first: SessionsFound, second: SessionsFound): SessionsFound {
+  return {
+    live: new Set([...first.live, ...second.live]),
+    expired: first.expired,
+    pins: new Map([...first.pins, ...second.pins]),
+  }
 }
 
 /** What was committed since the survey needs its objects, too. */
@@ -160,7 +176,7 @@ async function addNeeds({ job, needs, obstacles }: Purge, head: BackupHead): Pro
 
 async function deleteUnneeded(
   { job, lease, survey, needs, owners }: Purge,
-  live: ReadonlySet<string>,
+  sessions: SessionsFound,
 ): Promise<ObjectFigures> {
   const { repository, progress, signal } = job
   const limit = pLimit(CONCURRENT_DELETES)
@@ -187,7 +203,7 @@ async function deleteUnneeded(
     if (
       owner === null ||
       !owners.has(owner) ||
-      live.has(owner) ||
+      isSpared(sessions, owner) ||
       needs.stays.has(key) ||
       needs.waits.has(key)
     )

@@ -1,7 +1,7 @@
 import type { BatchDigests } from '../core/digest.js'
 import type { RecordBatch } from '../core/records.js'
 import type { RowRun } from './cut-row-groups.js'
-import type { EditKind, ObjectWriter, PendingExtent } from './object-writer.js'
+import type { EditKind, ObjectAppends, PendingExtent } from './object-writer.js'
 import { RowGroupWriter, type PendingLayer, type PendingRowGroup } from './row-group-writer.js'
 
 /** Row groups of replacements are small, so that many layers can be read side by side. */
@@ -11,14 +11,14 @@ const PIECE_BYTES = 512 * 1024
 
 /** Stores the records of a layer that replace others, and their places. */
 export class ReplacementsWriter {
-  readonly #objects: ObjectWriter
+  readonly #objects: ObjectAppends
   readonly #groups: PendingRowGroup[] = []
   readonly #places: Pieces
   #group: RowGroupWriter
   #payloadBytes = 0
   rows = 0
 
-  constructor(objects: ObjectWriter) {
+  constructor(objects: ObjectAppends) {
     this.#objects = objects
     this.#places = new Pieces(objects, 'places')
     this.#group = new RowGroupWriter(objects, 'layer-')
@@ -59,13 +59,13 @@ export class ReplacementsWriter {
 
 /** A run of bytes that grows by little pieces. */
 export class Pieces {
-  readonly #objects: ObjectWriter
+  readonly #objects: ObjectAppends
   readonly #kind: EditKind
   readonly #extents: PendingExtent[] = []
   #pieces: Uint8Array[] = []
   #length = 0
 
-  constructor(objects: ObjectWriter, kind: EditKind) {
+  constructor(objects: ObjectAppends, kind: EditKind) {
     this.#objects = objects
     this.#kind = kind
   }

@@ -33,7 +33,7 @@ export interface WholeCollection {
 
 /**
  * What a backup may take over from its parent: row groups with the same index page, whose objects are all
- * there with their size. The session pins the parent meanwhile; {@link checkAgain} must succeed before the
+ * there with their size. The session pins the parent meanwhile, and they are looked up again before the
  * commit.
  */
 export class ParentBackup {
@@ -113,11 +113,6 @@ export class ParentBackup {
   #warnOfLoss(entry: CollectionEntry, lost: number): void {
     const message = `${lost} objects of ${displayName(entry)} in ${this.head.id} are not there any more: what they held is stored again`
     this.#progress.warn({ code: 'PARENT_DAMAGED', message })
-  }
-
-  /** See {@link PresentObjects.checkAgain}. */
-  async checkAgain(references: readonly ObjectReference[], signal?: AbortSignal): Promise<void> {
-    await this.#present.checkAgain(references, signal)
   }
 }
 

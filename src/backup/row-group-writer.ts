@@ -4,7 +4,7 @@ import type { BatchDigests } from '../core/digest.js'
 import type { RecordBatch } from '../core/records.js'
 import { encodeIndexRows } from './index-page.js'
 import { MAX_OBJECT_BYTES, contentId } from './object-reference.js'
-import type { ObjectKind, ObjectWriter, PendingExtent } from './object-writer.js'
+import type { ObjectKind, ObjectAppends, PendingExtent } from './object-writer.js'
 import { encodePayload } from './payload-lines.js'
 
 /** Consecutive rows, by number within their row group: first row and how many. */
@@ -41,7 +41,7 @@ export class RowGroupWriter {
   #rows = 0
 
   /** `prefix`: which objects take it, see `ReplacementKind`. */
-  constructor(objects: ObjectWriter, prefix: '' | 'layer-' = '') {
+  constructor(objects: ObjectAppends, prefix: '' | 'layer-' = '') {
     this.#vectors = new Section(objects, `${prefix}vectors`)
     this.#payload = new Section(objects, `${prefix}payload`)
     this.#index = new Section(objects, `${prefix}index`)
@@ -97,14 +97,14 @@ export class RowGroupWriter {
 
 /** One of the three parts of a row group. Kept back until the group ends, unless it grows too large. */
 class Section {
-  readonly #objects: ObjectWriter
+  readonly #objects: ObjectAppends
   readonly #kind: ObjectKind
   readonly #extents: PendingExtent[] = []
   #pieces: Uint8Array[] = []
   #length = 0
   #bytes = 0
 
-  constructor(objects: ObjectWriter, kind: ObjectKind) {
+  constructor(objects: ObjectAppends, kind: ObjectKind) {
     this.#objects = objects
     this.#kind = kind
   }

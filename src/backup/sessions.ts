@@ -18,6 +18,8 @@ export interface SessionJob {
   readonly kind?: 'backup' | 'restore' | undefined
   /** Backups whose objects it may refer to; they must not be removed meanwhile. */
   readonly pins: readonly string[]
+  /** Killed runs whose objects it may refer to, see `LeftObjects`; they are among the pins of the record. */
+  readonly resumes?: readonly string[] | undefined
   readonly host: string
   readonly actor: string
   readonly now: () => Date
@@ -34,6 +36,7 @@ export class Session {
   readonly #facts: SessionFacts
   #timer: NodeJS.Timeout | undefined
   #beating: Promise<void> = Promise.resolve()
+  #ended: Promise<boolean> | undefined
 
   private constructor(job: SessionJob, facts: SessionFacts) {
     this.#job = job
@@ -79,15 +82,22 @@ export class Session {
     await refuseRivals(repository, { backup, settled: true, signal })
   }
 
-  /** Removes the record, also after the job's signal has fired. */
-  async end(): Promise<void> {
+  /** Removes the record, also after the job's signal has fired. False, with a warning: it could not be removed. */
+  async end(): Promise<boolean> {
+    this.#ended ??= this.#remove()
+    return this.#ended
+  }
+
+  async #remove(): Promise<boolean> {
     clearInterval(this.#timer)
     ownSessions.delete(this.#job.backup)
     await this.#beating
     try {
       await this.#job.repository.store.delete(keyOf(this.#job), AbortSignal.timeout(FAREWELL_MS))
+      return true
     } catch (error) {
       this.#warn(error, 'could not be removed')
+      return false
     }
   }
 
@@ -127,14 +137,14 @@ interface SessionFacts {
 }
 
 function encode(job: SessionJob, { began, process, settled }: SessionFacts): Buffer {
-  const { repository, backup, kind = 'backup', pins, host, actor, now } = job
+  const { repository, backup, kind = 'backup', pins, resumes = [], host, actor, now } = job
   return encodeDocument(repository, 'session', keyOf(job), {
     format: 1,
     backup,
     kind,
     began: began.toISOString(),
     heartbeat: now().toISOString(),
-    pins,
+    pins: [...pins, ...resumes],
     host,
     actor,
     process,

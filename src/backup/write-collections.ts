@@ -9,8 +9,9 @@ import type { BackupJob } from './backup-job.js'
 import { lostVectors, type CollectionOutcome } from './backup-writer.js'
 import { writeCollection } from './collection-writer.js'
 import { defaultLayerRule } from './layer-rule.js'
-import type { ObjectWriter } from './object-writer.js'
+import type { ObjectAppends, ObjectWriter } from './object-writer.js'
 import type { ParentBackup } from './reuse.js'
+import { Turns } from './turns.js'
 
 /** So many small collections are read at the same time: most of their time is waiting for answers. */
 const SMALL_AT_ONCE = 4
@@ -23,6 +24,8 @@ export interface WriteCollectionsJob {
   readonly objects: ObjectWriter
   readonly parent: ParentBackup | null
 }
+
+type WriteOneJob = Omit<WriteCollectionsJob, 'objects'> & { readonly objects: ObjectAppends }
 
 type Step =
   | CollectionOutcome
@@ -40,25 +43,28 @@ export async function writeCollections(
 ): Promise<{ readonly outcomes: readonly CollectionOutcome[]; readonly removed: number }> {
   const { job, collections } = work
   const outcomes: CollectionOutcome[] = []
+  const turns = new Turns()
   let removed = 0
-  const begin = (definition: CollectionDefinition, signal: AbortSignal) =>
+  const begin = ([turn, definition]: readonly [number, CollectionDefinition], signal: AbortSignal) =>
     attempt(work, definition, async () => {
       const reader = await job.source.openCollection(definition, signal)
-      return isSmall(reader) ? write(work, reader, signal) : { status: 'opened', reader }
+      if (!isSmall(reader)) return { status: 'opened', reader }
+      return write({ ...work, objects: turns.writerFor(turn, work.objects, signal) }, reader, signal)
     })
-  for await (const step of mapInOrder(each(collections), SMALL_AT_ONCE, begin, job.signal)) {
+  for await (const step of mapInOrder(each(collections.entries()), SMALL_AT_ONCE, begin, job.signal)) {
     const outcome =
       step.status === 'opened'
         ? await attempt(work, step.reader.definition, () => write(work, step.reader, job.signal))
         : step
     if (outcome.status === 'removed') removed++
     else if (outcome.status !== 'opened') outcomes.push(outcome)
+    turns.next()
   }
   return { outcomes, removed }
 }
 
 async function write(
-  { job, objects, parent }: WriteCollectionsJob,
+  { job, objects, parent }: WriteOneJob,
   reader: CollectionReader,
   signal: AbortSignal | undefined,
 ): Promise<CollectionOutcome> {
@@ -112,6 +118,6 @@ function isSmall({ expectedRecords, definition }: CollectionReader): boolean {
   return expectedRecords * ((definition.dimension ?? 0) * 4 + GUESSED_PAYLOAD_BYTES) <= SMALL_BYTES
 }
 
-async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
+async function* each<T>(items: Iterable<T>): AsyncGenerator<T> {
   yield* items
 }

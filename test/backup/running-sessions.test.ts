@@ -24,7 +24,9 @@ async function beginSession(repository: Repository, series: string, kind?: 'rest
   const backup = newBackupId(new Date(Date.now() - 60_000), series)
   const job = { repository, backup, kind, pins: [], host: 'db1', actor: 'alice', now: () => new Date() }
   const session = await Session.begin({ ...job, progress: silentProgress })
-  ended.push(() => session.end())
+  ended.push(async () => {
+    await session.end()
+  })
   return session
 }
 
