@@ -26,7 +26,7 @@ class Gauge {
     this.most = Math.max(this.most, ++this.#now)
     try {
       // Long enough for all that may begin to begin.
-      await pause(30)
+      await pause(40)
       return await work()
     } finally {
       this.#now--
@@ -75,8 +75,12 @@ test.each([1, 3])('a comparison with a server has at most %d requests under way'
     return gauge.most
   }
   const database = await withApi(chroma().url, freshDatabase)
-  expect(await measure((job) => restoreBackup(job))).toBe(concurrency)
-  expect(await measure((job) => verifyAgainst(job))).toBe(concurrency)
+  // How many meet in the proxy is up to the machine, as long as some do.
+  for (const work of [restoreBackup, verifyAgainst]) {
+    const most = await measure(async (job) => work(job))
+    expect(most).toBeLessThanOrEqual(concurrency)
+    expect(most).toBeGreaterThanOrEqual(Math.min(concurrency, 2))
+  }
 })
 
 test('several collections have a line for all of them, beside their own', async () => {

@@ -31,7 +31,8 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-killed-prune-'))
   made = path.join(folder, 'made')
   const { repository } = await initRepository({ store: new LocalStore(made), now: now() })
-  for (let night = 0; night < 4; night++) {
+  // So many that a run which is stopped at the first deletion has more to begin than are under way at once.
+  for (let night = 0; night < 7; night++) {
     const { head } = await createBackup(nightlyJob(repository, String(night), now))
     newest = head.id
   }
