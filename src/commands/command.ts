@@ -5,19 +5,20 @@ import { UnknownWordError } from './errors.js'
 
 /**
  * Gives a command its work. Words that the command does not take are refused here, because commander's
- * own message has no suggestion.
+ * own message has no suggestion. `endless`: `--timeout` is for the parts of the work, not for all of it.
  */
 export function act(
   command: Command,
   launcher: Launcher,
   work: (context: CommandContext, ...words: (string | undefined)[]) => Promise<void>,
+  endless = false,
 ): Command {
   return command.action(async () => {
     const { registeredArguments } = command
     const takesAny = registeredArguments.some(({ variadic }) => variadic)
     const surplus = takesAny ? undefined : command.args[registeredArguments.length]
     if (surplus !== undefined) throw new UnknownWordError(surplus, nameOf(command), wordsFor(command))
-    await launcher.run(command, (context) => work(context, ...command.args))
+    await launcher.run(command, (context) => work(context, ...command.args), endless)
   })
 }
 

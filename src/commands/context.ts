@@ -43,5 +43,10 @@ export interface CommandContext {
 
 /** Runs the work of a command in its context. */
 export interface Launcher {
-  run(command: Command, work: (context: CommandContext) => Promise<void>): Promise<void>
+  run(
+    command: Command,
+    work: (context: CommandContext) => Promise<void>,
+    /** `--timeout` does not count. */
+    endless?: boolean,
+  ): Promise<void>
 }

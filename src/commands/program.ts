@@ -13,6 +13,7 @@ import { rebuildCommand } from './rebuild.js'
 import { repoCommand } from './repo.js'
 import { rescueCommand } from './rescue.js'
 import { restoreCommand } from './restore.js'
+import { scheduleCommand } from './schedule.js'
 import { addSharedFlags } from './shared-flags.js'
 import { statusCommand } from './status.js'
 
@@ -51,6 +52,7 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
     eraseCommand(launcher),
     repoCommand(launcher),
     statusCommand(launcher),
+    scheduleCommand(launcher),
     configCommand(launcher),
     explainCommand(launcher),
     completionCommand(launcher, () => root),

@@ -67,7 +67,11 @@ export class Run implements Launcher {
     }
   }
 
-  async run(command: Command, work: (context: CommandContext) => Promise<void>): Promise<void> {
+  async run(
+    command: Command,
+    work: (context: CommandContext) => Promise<void>,
+    endless = false,
+  ): Promise<void> {
     const settings = await this.#settings(command)
     this.#known = settings
     const { catalogue } = await import('../config/catalogue.js')
@@ -84,7 +88,7 @@ export class Run implements Launcher {
     const output = await this.#output
     await this.#warnOfMisspelt(output)
     const timeout = settings.value(catalogue.timeout)
-    if (timeout !== null && timeout > 0) this.#interruption.limit(timeout)
+    if (timeout !== null && timeout > 0 && !endless) this.#interruption.limit(timeout)
     const { createContext } = await import('./create-context.js')
     const context = createContext({
       host: this.#host,

@@ -2,6 +2,7 @@ import { connectionSettings } from './connection-settings.js'
 import { repositorySettings } from './repository-settings.js'
 import { retentionSettings } from './retention-settings.js'
 import { runSettings } from './run-settings.js'
+import { scheduleSettings } from './schedule-settings.js'
 import type { Setting } from './setting.js'
 import { storeSettings } from './store-settings.js'
 import { targetSettings } from './target-settings.js'
@@ -14,6 +15,7 @@ export const catalogue = {
   ...connectionSettings,
   ...runSettings,
   ...retentionSettings,
+  ...scheduleSettings,
 }
 
 export const allSettings: readonly (readonly [name: string, setting: Setting<unknown>])[] =

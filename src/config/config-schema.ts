@@ -61,6 +61,9 @@ const fileSchema = v.looseObject({
   profiles: v.optional(v.record(v.string(), v.nullable(v.looseObject({})))),
 })
 
+/** Other names of keys. */
+const ALIASES = new Map([['storage_path', 'repo']])
+
 type Entry = typeof plainValue | typeof headers
 
 const keys = new Map<string, Entry>(
@@ -73,7 +76,10 @@ const groups = new Set([...keys.keys()].flatMap((key) => (key.includes('.') ? [g
 function valuesIn(file: string, plain: object, profile: string | null): Map<string, FileValue> {
   const found = new Map<string, FileValue>()
   const place = profile === null ? '' : `profiles.${profile}.`
-  for (const [key, item] of flat(file, plain, place)) {
+  for (const [written, item] of flat(file, plain, place)) {
+    const key = ALIASES.get(written) ?? written
+    if (found.has(key))
+      throw new ConfigFileError(`${file}: ${place}${written} and ${place}${key} are the same`)
     const schema = keys.get(key)
     if (schema === undefined) throw unknownKey(file, place, key)
     found.set(key, { texts: check(file, schema, item, `${place}${key}`), profile })

@@ -28,8 +28,8 @@ export class JsonOutput implements Output {
     this.#document = result
   }
 
-  note(message: string): void {
-    this.#messages.note(message)
+  note(message: string, fields?: Readonly<Record<string, unknown>>): void {
+    this.#messages.note(message, fields)
   }
 
   detail(message: string): void {

@@ -30,8 +30,8 @@ export class LogMessages implements Messages {
     this.#timer.unref()
   }
 
-  note(message: string): void {
-    this.#logger.info(message)
+  note(message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    this.#logger.info(fields, message)
   }
 
   detail(message: string): void {

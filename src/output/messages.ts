@@ -2,7 +2,7 @@ import type { ProgressEvent, Warning } from '../core/progress.js'
 
 /** Everything on stderr. */
 export interface Messages {
-  note(message: string): void
+  note(message: string, fields?: Readonly<Record<string, unknown>>): void
   detail(message: string): void
   warn(warning: Warning): void
   failure(error: unknown): void

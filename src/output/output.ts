@@ -18,8 +18,8 @@ export interface Output extends Progress {
   readonly readerLeft: boolean
   /** The command's result. */
   result<T extends object>(result: T, describe: Describe<T>): void
-  /** For the person who waits; silent with `--quiet`. */
-  note(message: string): void
+  /** For the person who waits; silent with `--quiet`. A structured log has the fields beside the message. */
+  note(message: string, fields?: Readonly<Record<string, unknown>>): void
   /** Only with `--verbose`. */
   detail(message: string): void
   /** The command failed; the exit code is the caller's business. */

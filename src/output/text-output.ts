@@ -29,8 +29,8 @@ export class TextOutput implements Output {
     this.#stdout.write(`${this.#hidden.mask(harmless(describe(result, this.#style)))}\n`)
   }
 
-  note(message: string): void {
-    this.#messages.note(message)
+  note(message: string, fields?: Readonly<Record<string, unknown>>): void {
+    this.#messages.note(message, fields)
   }
 
   detail(message: string): void {
