@@ -17,11 +17,11 @@ afterEach(() => rm(folder, { recursive: true }))
 
 describe('BytePatterns', () => {
   test('finds what indexOf finds, at every offset', () => {
-    const few = fc.array(fc.constantFrom(0, 1, 255), { minLength: 4, maxLength: 6 })
+    const few = fc.array(fc.constantFrom(0, 1, 255), { minLength: 4, maxLength: 12 })
     fc.assert(
       fc.property(
         fc.array(few, { maxLength: 8 }),
-        fc.array(fc.constantFrom(0, 1, 255), { maxLength: 60 }),
+        fc.array(fc.constantFrom(0, 1, 255), { maxLength: 80 }),
         (texts, all) => {
           const patterns = texts.map((text) => Buffer.from(text))
           const bytes = Buffer.from(all)

@@ -1,12 +1,12 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { beforeAll, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 
 import { isErrno } from '../../../src/core/errors.js'
 import { checkDatabaseApart } from '../../../src/health/offline/check-database-apart.js'
 import { newCollection } from '../../helpers/api-for-suite.js'
-import { startCli } from '../../helpers/cli-process.js'
+import { startCli, type CliProcess } from '../../helpers/cli-process.js'
 import { simpleRecords } from '../../helpers/simple-collection.js'
 import { changeDatabase, copyOf, healthOfDirectory, writtenDirectory } from './directories.js'
 
@@ -71,6 +71,83 @@ test('the process that checks it ends at once when the check is stopped', async 
   await expect(checking).rejects.toMatchObject({ code: 'ABORTED' })
   while ((await childrenOf(process.pid)).length > 0) await sleep(20)
 })
+
+/** 300,000 rows that SQLite needs milliseconds each to check; while they were written, their column was cheap. */
+const SLOW = [
+  'CREATE TABLE slow (x, y AS (instr(hex(zeroblob(10)), x)) NOT NULL)',
+  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) INSERT INTO slow SELECT 'x' FROM n",
+  'PRAGMA writable_schema = ON',
+  "UPDATE sqlite_master SET sql = replace(sql, 'zeroblob(10)', 'zeroblob(1000000)') WHERE name = 'slow'",
+]
+
+describe('while SQLite is inside a check that takes ten minutes', () => {
+  let slow: string
+
+  beforeAll(async () => {
+    slow = await copyOf(big)
+    await changeDatabase(slow, ...SLOW)
+  })
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s ends the run with %d, and the process that checks', async (signal, exitCode) => {
+    const run = await startCli(['health', '--path', slow, '--level', 'deep', '--json'])
+    const child = await checkingProcess(run)
+    run.kill(signal)
+    const { exitCode: code, stdout } = await run.ended
+    expect([code, JSON.parse(stdout)]).toMatchObject([exitCode, { error: { exitCode } }])
+    await gone(child)
+  })
+
+  test('--timeout ends them too', async () => {
+    const run = await startCli(['health', '--path', slow, '--timeout', '4s', '--json'])
+    let ended = false
+    const ending = run.ended.finally(() => (ended = true))
+    const children = new Set<string>()
+    while (!ended) {
+      for (const child of await childrenOf(run.pid)) children.add(child)
+      await sleep(50)
+    }
+    const { exitCode, stdout } = await ending
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([18, { error: { code: 'TIMEOUT' } }])
+    for (const child of children) await gone(child)
+  })
+
+  test('when the command is killed, the process that checks ends by itself', async () => {
+    const run = await startCli(['health', '--path', slow])
+    const child = await checkingProcess(run)
+    run.kill('SIGKILL')
+    await run.ended
+    await gone(child)
+  })
+})
+
+/** The process that checks the database for this run, once it has worked on it for a second. */
+async function checkingProcess(run: CliProcess): Promise<string> {
+  let ended = false
+  void run.ended.then(() => (ended = true))
+  while (!ended) {
+    const [child] = await childrenOf(run.pid)
+    if (child !== undefined && (await cpuSeconds(child)) > STARTING_SECONDS + 1) return child
+    await sleep(50)
+  }
+  throw new Error(`the run has ended before the check: ${JSON.stringify(await run.ended)}`)
+}
+
+/** More than the process needs for everything else. */
+const STARTING_SECONDS = 1
+const TICKS_PER_SECOND = 100
+
+/** Fields 14 and 15 of /proc/PID/stat; the name before them may contain spaces. */
+async function cpuSeconds(pid: string): Promise<number> {
+  const fields = (await textOf(`/proc/${pid}/stat`)).split(') ').at(-1)?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+async function gone(pid: string): Promise<void> {
+  while ((await textOf(`/proc/${pid}/cmdline`)) !== '') await sleep(20)
+}
 
 /** Processes that check a database for this one. */
 async function childrenOf(parent: number): Promise<readonly string[]> {
