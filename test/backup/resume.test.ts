@@ -233,6 +233,39 @@ function codeOf(reason: unknown): string {
   throw reason
 }
 
+test('what a backup goes on from stays, although a prune that saw nobody do so gives it up', async () => {
+  const store = new MortalStore(FIRST_NIGHT)
+  const tiny = sourceOf(collectionOf('one', [numberedBatch(60, 3, 'a')]))
+  await killedAfter(store, await newRepository(store), 4, tiny)
+  store.pass(9 * DAY_MS)
+  const shuffler = new Shuffler(random(1))
+  const prunerStore = new SharedStore(store, shuffler, 'pruner')
+  const backupStore = new SharedStore(store, shuffler, 'backup')
+  const pruner = await openRepository({ store: prunerStore })
+  const backup = await openRepository({ store: backupStore })
+  const now = () => store.time
+  const stopped = (own: SharedStore, user: string, method: string, key: RegExp) =>
+    new Promise<void>((resolve) => {
+      own.beforeCall = (called, at) => {
+        if (called !== method || !key.test(at)) return
+        own.beforeCall = () => {}
+        shuffler.freeze(user)
+        resolve()
+      }
+    })
+  const givesUp = stopped(prunerStore, 'pruner', 'put', /^locks\/2/)
+  const pruned = applyPrune(pruneJob(pruner, now))
+  await givesUp
+  const commits = stopped(backupStore, 'backup', 'putNew', /^backups/)
+  const resumed = createBackup(jobOf(backup, tiny, { now }))
+  await commits
+  shuffler.thaw('pruner')
+  expect((await pruned).givenUp).toHaveLength(1)
+  shuffler.thaw('backup')
+  expect((await resumed).resumed?.objects).toBeGreaterThan(0)
+  await wholeBackups(await openRepository({ store }))
+})
+
 const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 150)
 
 function random(seed: number): () => number {
