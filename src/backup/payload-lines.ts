@@ -31,7 +31,8 @@ export function payloadLength(batch: RecordBatch, row: number): number {
   return Buffer.byteLength(encodeLine(batch, row))
 }
 
-function encodeLine({ ids, documents, uris, metadatas }: RecordBatch, row: number): string {
+/** A JSON line with its line feed. */
+export function encodeLine({ ids, documents, uris, metadatas }: RecordBatch, row: number): string {
   const document = documents[row] ?? null
   const uri = uris[row] ?? null
   const metadata = metadatas[row] ?? null

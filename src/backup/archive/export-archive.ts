@@ -1,4 +1,4 @@
-import { PassThrough, type Writable } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 import { errnoOf } from '../../core/errors.js'
@@ -31,7 +31,10 @@ export interface ArchiveWritten {
  * ObjectDamagedError (13) when something of the backup is damaged, with an error of the store, or with what the sink
  * fails with.
  */
-export async function exportArchive(job: ExportArchiveJob, sink: Writable): Promise<ArchiveWritten> {
+export async function exportArchive(
+  job: ExportArchiveJob,
+  sink: NodeJS.WritableStream,
+): Promise<ArchiveWritten> {
   const { recipients, signal } = job
   let [entries, bytes] = [0, 0]
   const counted = async function* (source: AsyncIterable<ArchiveEntry>): AsyncGenerator<ArchiveEntry> {
