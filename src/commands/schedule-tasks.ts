@@ -36,6 +36,7 @@ export function tasksOf({ name, context, target, series, profile }: Instance): r
     const task: ScheduledTask = {
       profile: name,
       kind,
+      words: args[kind](0),
       pattern: settings.value(schedule),
       timezone: settings.value(catalogue.scheduleTimezone),
       jitterMs: settings.value(catalogue.scheduleJitter),

@@ -15,6 +15,8 @@ export interface TaskOutcome {
 export interface ScheduledTask {
   readonly profile: string
   readonly kind: TaskKind
+  /** The command that the task is, without the flags that say where: `backup verify latest`. */
+  readonly words: readonly string[]
   /** A cron expression of five or six fields. */
   readonly pattern: string
   /** An IANA name: `Europe/Berlin`. */
