@@ -3,8 +3,10 @@ import { Command } from 'commander'
 import { backupCreateCommand } from './backup-create.js'
 import { backupDiffCommand } from './backup-diff.js'
 import { backupDrillCommand } from './backup-drill.js'
+import { backupExportCommand } from './backup-export.js'
 import { backupFindCommand } from './backup-find.js'
 import { backupHoldCommand, backupReleaseCommand } from './backup-hold.js'
+import { backupImportCommand } from './backup-import.js'
 import { backupListCommand } from './backup-list.js'
 import { backupPruneCommand } from './backup-prune.js'
 import { backupServeCommand } from './backup-serve.js'
@@ -28,6 +30,8 @@ export function backupCommand(launcher: Launcher): Command {
     .addCommand(backupServeCommand(launcher))
     .addCommand(backupDiffCommand(launcher))
     .addCommand(backupFindCommand(launcher))
+    .addCommand(backupExportCommand(launcher))
+    .addCommand(backupImportCommand(launcher))
     .addCommand(backupTagCommand(launcher))
     .addCommand(backupHoldCommand(launcher))
     .addCommand(backupReleaseCommand(launcher))

@@ -3,12 +3,13 @@ import { catalogue } from '../config/catalogue.js'
 import { sourceText } from '../config/setting.js'
 import { GuardError, UsageError } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
+import { repositoryFor, type AgeIdentityFlags } from './archive-repository.js'
 import { withAudit } from './audit.js'
 import { cacheFolder } from './cache-folder.js'
 import type { CommandContext } from './context.js'
-import { chooseBackup, openOwnRepository } from './repository-command.js'
+import { chooseBackup } from './repository-command.js'
 
-export interface DirectoryFlags {
+export interface DirectoryFlags extends AgeIdentityFlags {
   readonly series?: string
   readonly collection?: readonly string[]
   readonly exclude?: readonly string[]
@@ -33,8 +34,8 @@ export async function restoreIntoDirectory(
 ): Promise<void> {
   const { output } = context
   if (flags.dryRun !== true) refuseUnnamedDirectory(context, flags)
-  const repository = await openOwnRepository(context)
-  const { head, warnings } = await chooseBackup(context, repository, selector, flags)
+  const { repository, backup } = await repositoryFor(context, selector, flags)
+  const { head, warnings } = await chooseBackup(context, repository, backup, flags)
   const job: RestoreDirectoryJob = {
     repository,
     head,

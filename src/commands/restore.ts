@@ -7,14 +7,15 @@ import { sourceText } from '../config/setting.js'
 import type { Settings } from '../config/settings.js'
 import { GuardError, UsageError } from '../core/errors.js'
 import type { RestoreMode } from '../transfer/restore-plan.js'
+import { ageIdentityOption, repositoryFor, type AgeIdentityFlags } from './archive-repository.js'
 import { withAudit } from './audit.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { pairsOf, repeated } from './parse.js'
-import { chooseBackup, openOwnRepository } from './repository-command.js'
+import { chooseBackup } from './repository-command.js'
 import { targetDirectory } from './target.js'
 
-interface Flags {
+interface Flags extends AgeIdentityFlags {
   readonly series?: string
   readonly collection?: readonly string[]
   readonly exclude?: readonly string[]
@@ -36,7 +37,8 @@ const MODES: readonly RestoreMode[] = ['create', 'replace', 'missing', 'overwrit
 export function restoreCommand(launcher: Launcher): Command {
   const command = new Command('restore')
     .description('bring a backup back to a server, compared record by record, or into a data directory')
-    .argument('<backup>', 'an id or its beginning, latest, latest~1, or a time')
+    .argument('<backup>', 'an id or its beginning, latest, latest~1, a time, or an archive (- for stdin)')
+    .addOption(ageIdentityOption())
     .option('--series <name>', 'choose among the backups of a series')
     .addOption(repeated('--collection <pattern>', 'only these: [[tenant/]database/]name with * and ?'))
     .addOption(repeated('--exclude <pattern>', 'all but these'))
@@ -78,12 +80,12 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
   }
   if (flags.serverStopped === true) throw new UsageError('--server-stopped goes with --path only')
   if (flags.dryRun !== true) refuseUnnamedDestination(context.settings, flags)
-  const repository = await openOwnRepository(context)
+  const { repository, backup } = await repositoryFor(context, selector, flags)
   const [{ planRestore, restoreBackup }, texts] = await Promise.all([
     import('../backup/restore-backup.js'),
     import('./describe-restore.js'),
   ])
-  const { head, warnings } = await chooseBackup(context, repository, selector, flags)
+  const { head, warnings } = await chooseBackup(context, repository, backup, flags)
   const api = await context.openServer()
   const job: RestoreJob = {
     repository,

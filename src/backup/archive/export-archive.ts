@@ -1,8 +1,10 @@
-import { PassThrough } from 'node:stream'
+import type { FileHandle } from 'node:fs/promises'
+import { PassThrough, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 import { errnoOf } from '../../core/errors.js'
 import type { Progress } from '../../core/progress.js'
+import { BackupError } from '../errors.js'
 import type { BackupHead } from '../manifest.js'
 import type { Repository } from '../repository.js'
 import { encryptFor } from './age.js'
@@ -66,9 +68,16 @@ export async function exportArchiveFile(
   file: string,
   replace: boolean,
 ): Promise<ArchiveWritten> {
-  return writeNewFile(file, replace, (handle) =>
-    exportArchive(job, handle.createWriteStream({ autoClose: false, flush: false })),
-  )
+  return writeNewFile(file, replace, (handle) => exportArchive(job, streamTo(handle)))
+}
+
+/** Leaves the handle open: it is still to be synchronised. (The handle's own stream keeps it from being closed.) */
+function streamTo(handle: FileHandle): Writable {
+  return new Writable({
+    write(piece: Buffer, _encoding, done) {
+      handle.appendFile(piece).then(() => done(), done)
+    },
+  })
 }
 
 /** When one end of a pipe fails, the other one only says that it was closed too early. */
@@ -76,5 +85,10 @@ async function both(...ends: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(ends)
   const reasons = outcomes.flatMap((end): unknown[] => (end.status === 'rejected' ? [end.reason] : []))
   if (reasons.length === 0) return
-  throw reasons.find((reason) => errnoOf(reason) !== 'ERR_STREAM_PREMATURE_CLOSE') ?? reasons[0]
+  const first = reasons.find((reason) => errnoOf(reason) !== 'ERR_STREAM_PREMATURE_CLOSE') ?? reasons[0]
+  if (errnoOf(first) !== 'EPIPE') throw first
+  throw new BackupError('whoever was to read the archive has closed the pipe', {
+    hint: 'what it has got is not whole: write the archive again',
+    cause: first,
+  })
 }
