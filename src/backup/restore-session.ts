@@ -1,5 +1,6 @@
 import type { Progress } from '../core/progress.js'
 import { OpsError } from '../core/errors.js'
+import { StoreUnsupportedError } from '../storage/blob-store.js'
 import { newBackupId } from './backup-id.js'
 import type { BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
@@ -38,6 +39,8 @@ async function begin(job: RestoreSessionJob): Promise<Session | null> {
     // It is being removed, or the run is stopped: then there is nothing to go on with.
     const isRefused = error instanceof OpsError && !['BACKUP_FAILED', 'ABORTED'].includes(error.code)
     if (!isRefused || job.signal?.aborted === true) throw error
+    // An archive takes no records, and nobody purges what is in it.
+    if (error instanceof StoreUnsupportedError) return null
     const message = `the restore could not be registered in the repository: ${error.message}`
     progress.warn({ code: 'SESSION_RECORD', message })
     return null
