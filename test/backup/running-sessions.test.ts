@@ -71,6 +71,33 @@ test('of those that begin at the same moment exactly one goes on', async () => {
   expect(await listSessions(repository)).toEqual([])
 })
 
+test('one that looked before the other was there gives way when it looks again', async () => {
+  const now = new Date()
+  const [smaller = '', larger = ''] = [newBackupId(now, 'docs'), newBackupId(now, 'docs')].sort()
+  let arrived: () => void = () => {}
+  let release: () => void = () => {}
+  const arrival = new Promise<void>((resolve) => (arrived = resolve))
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const store = new (class extends MemoryStore {
+    override async put(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+      if (key.includes(larger)) {
+        arrived()
+        await released
+      }
+      return super.put(key, bytes, signal)
+    }
+  })()
+  const repository = await newRepository(store)
+  const common = { repository, pins: [], host: 'h', actor: 'a', now: () => now, progress: silentProgress }
+  const late = Session.begin({ ...common, backup: larger })
+  await arrival
+  const session = await Session.begin({ ...common, backup: smaller })
+  release()
+  await expect(late).rejects.toMatchObject({ code: 'BACKUP_RUNNING', session: { backup: smaller } })
+  await session.end()
+  expect(await listSessions(repository)).toEqual([])
+})
+
 test('a restore keeps no backup from being made, and neither does a dead run', async () => {
   const repository = await newRepository()
   await beginSession(repository, 'docs', 'restore')
