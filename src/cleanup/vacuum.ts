@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises'
 import path from 'node:path'
 
-import { openDatabase } from '../datadir/sqlite.js'
+import { openDatabase, vacuumOnDisk } from '../datadir/sqlite.js'
 import { requireSpace } from './space.js'
 import { DATABASE_FILE } from './survey.js'
 import { vacuumVia } from './vacuum-via.js'
@@ -33,7 +33,7 @@ async function vacuumInPlace({ directory, sqliteTempDir }: VacuumJob, file: stri
     const { pages, empty, pageSize } = sizesOf(database.get(SIZES) ?? {})
     await requireSpace(directory, pages * pageSize, 'its journal')
     await requireSpace(sqliteTempDir, (pages - empty) * pageSize, 'the copy that SQLite makes')
-    database.exec('VACUUM')
+    vacuumOnDisk(database)
   } finally {
     database.close()
   }

@@ -8,11 +8,19 @@ const FILTER_SHIFT = 32 - FILTER_BITS
 const FIRST = 0x9e3779b1
 const SECOND = 0x85ebca6b
 const PRIME = 0x01000193
+/** Once, not for each byte: looking a global up takes long where the program runs in a context of `node:vm`. */
+const { imul } = Math
 
 /** Patterns of one length that begin alike, by a hash of all their bytes: ids often differ at their ends only. */
 interface Alike {
   readonly length: number
   readonly byHash: Map<number, number[]>
+}
+
+/** Where patterns begin: for each value of a hash the number of an entry of `groups`, from 1; 0 when there is none. */
+interface Starts {
+  readonly slots: Int32Array
+  readonly groups: Alike[][]
 }
 
 /**
@@ -23,27 +31,29 @@ interface Alike {
 export class BytePatterns {
   readonly longest: number
   readonly #patterns: readonly Buffer[]
-  readonly #filter = new Uint8Array(1 << FILTER_BITS)
-  readonly #byStart = new Map<number, Alike[]>()
+  readonly #starts: Starts = { slots: new Int32Array(1 << FILTER_BITS), groups: [] }
   /** The same for patterns of less than eight bytes, by their first four. Null when there are none. */
-  readonly #shortFilter: Uint8Array | null
-  readonly #byShortStart = new Map<number, Alike[]>()
+  readonly #shortStarts: Starts | null
+  /** A filter over the hashes of whole patterns. */
+  readonly #wholes = new Uint8Array(1 << FILTER_BITS)
 
   /** Each has at least {@link SHORTEST_PATTERN} bytes. */
   constructor(patterns: readonly Buffer[]) {
     this.#patterns = patterns
     const isShort = ({ length }: Buffer) => length < LONG_START
-    this.#shortFilter = patterns.some(isShort) ? new Uint8Array(1 << FILTER_BITS) : null
+    this.#shortStarts = patterns.some(isShort)
+      ? { slots: new Int32Array(1 << FILTER_BITS), groups: [] }
+      : null
     let longest = 0
     for (const [index, pattern] of patterns.entries()) {
       if (pattern.length < SHORTEST_PATTERN) throw new Error('a pattern is too short')
       longest = Math.max(longest, pattern.length)
       const head = pattern.readInt32LE(0)
-      const short = isShort(pattern)
-      const start = short ? startOf(head, 0) : startOf(head, pattern.readInt32LE(4))
-      const filter = short ? this.#shortFilter : this.#filter
-      if (filter !== null) filter[start >>> FILTER_SHIFT] = 1
-      enter(short ? this.#byShortStart : this.#byStart, start, pattern, index)
+      const short = isShort(pattern) ? this.#shortStarts : null
+      const slot = short === null ? slotOf(head, pattern.readInt32LE(4)) : slotOf(head, 0)
+      const hash = hashOf(pattern, 0, pattern.length)
+      enter(short ?? this.#starts, { slot, length: pattern.length, hash, index })
+      this.#wholes[slotOf(hash, 0)] = 1
     }
     this.longest = longest
   }
@@ -51,11 +61,11 @@ export class BytePatterns {
   /** Calls `found` with the index of a pattern and its offset, for every occurrence that begins before `end`. */
   search(bytes: Buffer, end: number, found: (pattern: number, offset: number) => void): void {
     this.#searchLong(bytes, end, found)
-    if (this.#shortFilter !== null) this.#searchShort(bytes, end, this.#shortFilter, found)
+    if (this.#shortStarts !== null) this.#searchShort(bytes, end, this.#shortStarts, found)
   }
 
   #searchLong(bytes: Buffer, end: number, found: (pattern: number, offset: number) => void): void {
-    const filter = this.#filter
+    const { slots, groups } = this.#starts
     const last = Math.min(end, bytes.length - LONG_START + 1)
     if (last <= 0) return
     // The bytes at the position and the four after them, moved on byte by byte.
@@ -64,15 +74,15 @@ export class BytePatterns {
     for (let at = 0; at < last; at++) {
       low = (low >>> 8) | ((bytes[at + 3] ?? 0) << 24)
       high = (high >>> 8) | ((bytes[at + 7] ?? 0) << 24)
-      const start = startOf(low, high)
-      if (filter[start >>> FILTER_SHIFT] !== 0) this.#compare(this.#byStart.get(start), bytes, at, found)
+      const group = slots[slotOf(low, high)] ?? 0
+      if (group !== 0) this.#compare(groups[group - 1] ?? [], bytes, at, found)
     }
   }
 
   #searchShort(
     bytes: Buffer,
     end: number,
-    filter: Uint8Array,
+    { slots, groups }: Starts,
     found: (pattern: number, offset: number) => void,
   ): void {
     const last = Math.min(end, bytes.length - SHORTEST_PATTERN + 1)
@@ -80,21 +90,22 @@ export class BytePatterns {
     let low = shiftedIn(bytes, 0)
     for (let at = 0; at < last; at++) {
       low = (low >>> 8) | ((bytes[at + 3] ?? 0) << 24)
-      const start = startOf(low, 0)
-      if (filter[start >>> FILTER_SHIFT] !== 0) this.#compare(this.#byShortStart.get(start), bytes, at, found)
+      const group = slots[slotOf(low, 0)] ?? 0
+      if (group !== 0) this.#compare(groups[group - 1] ?? [], bytes, at, found)
     }
   }
 
   #compare(
-    candidates: readonly Alike[] | undefined,
+    candidates: readonly Alike[],
     bytes: Buffer,
     at: number,
     found: (pattern: number, offset: number) => void,
   ): void {
-    if (candidates === undefined) return
     for (const { length, byHash } of candidates) {
       if (at + length > bytes.length) continue
-      for (const index of byHash.get(hashOf(bytes, at, at + length)) ?? [])
+      const hash = hashOf(bytes, at, at + length)
+      if (this.#wholes[slotOf(hash, 0)] === 0) continue
+      for (const index of byHash.get(hash) ?? [])
         if (this.#patterns[index]?.compare(bytes, at, at + length) === 0) found(index, at)
     }
   }
@@ -105,26 +116,32 @@ function shiftedIn(bytes: Buffer, at: number): number {
   return ((bytes[at] ?? 0) << 8) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 24)
 }
 
-function startOf(low: number, high: number): number {
-  const mixed = Math.imul(low, FIRST) ^ Math.imul(high, SECOND)
-  return Math.imul(mixed ^ (mixed >>> 15), FIRST)
+function slotOf(low: number, high: number): number {
+  const mixed = imul(low, FIRST) ^ imul(high, SECOND)
+  return imul(mixed ^ (mixed >>> 15), FIRST) >>> FILTER_SHIFT
 }
 
 function hashOf(bytes: Buffer, from: number, to: number): number {
   let hash = to - from
-  for (let at = from; at < to; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), PRIME)
+  for (let at = from; at < to; at++) hash = imul(hash ^ (bytes[at] ?? 0), PRIME)
   return hash
 }
 
-function enter(byStart: Map<number, Alike[]>, start: number, pattern: Buffer, index: number): void {
-  const candidates = byStart.get(start) ?? []
-  byStart.set(start, candidates)
-  let alike = candidates.find(({ length }) => length === pattern.length)
+interface Entry {
+  readonly slot: number
+  readonly length: number
+  readonly hash: number
+  readonly index: number
+}
+
+function enter({ slots, groups }: Starts, { slot, length, hash, index }: Entry): void {
+  if (slots[slot] === 0) slots[slot] = groups.push([])
+  const group = groups[(slots[slot] ?? 0) - 1] ?? []
+  let alike = group.find((each) => each.length === length)
   if (alike === undefined) {
-    alike = { length: pattern.length, byHash: new Map() }
-    candidates.push(alike)
+    alike = { length, byHash: new Map() }
+    group.push(alike)
   }
-  const hash = hashOf(pattern, 0, pattern.length)
   const others = alike.byHash.get(hash)
   if (others === undefined) alike.byHash.set(hash, [index])
   else others.push(index)

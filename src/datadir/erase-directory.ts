@@ -4,7 +4,8 @@ import path from 'node:path'
 
 import { OpsError, throwIfAborted } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
-import type { CollectionName } from '../core/records.js'
+import { isJsonObject } from '../core/json.js'
+import type { CollectionDefinition, CollectionName } from '../core/records.js'
 import { DATABASE_FILE, openDataDirectory, type DataDirectory } from './data-directory.js'
 import { withDirectoryLock } from './directory-lock.js'
 import { ErasedTexts, type ErasureProof } from './erase-proof.js'
@@ -12,7 +13,7 @@ import { deleteRows, findDoomedRows, rebuildFullText, textsOf, type DoomedRows }
 import { eraseVectors, findVectors, wipeUnused } from './erase-vectors.js'
 import { requireNoHolder } from './holder.js'
 import { DiskFullError } from './own-folder.js'
-import type { Database } from './sqlite.js'
+import { vacuumOnDisk, type Database } from './sqlite.js'
 
 export interface EraseDirectoryJob {
   readonly directory: string
@@ -86,12 +87,19 @@ export async function eraseFromDirectory(
         if (vectorSegment !== null && holding.vectors > 0)
           await eraseVectors(path.join(directory, vectorSegment), doomed)
       }
-      for (const { id, scope } of data.segments) {
+      const withoutLengths = new Set(
+        data
+          .collections()
+          .filter(hasNoLengths)
+          .map(({ id }) => id),
+      )
+      for (const { id, scope, collectionId } of data.segments) {
         throwIfAborted(signal)
-        if (scope === 'VECTOR') await wipeUnused(path.join(directory, id))
+        const hasLengths = !withoutLengths.has(collectionId)
+        if (scope === 'VECTOR') await wipeUnused(path.join(directory, id), { hasLengths })
       }
       // What was deleted earlier, by the server or in a run that was killed, is in free pages.
-      data.database.exec('VACUUM')
+      vacuumOnDisk(data.database)
       const proof = await texts.prove(directory, data.database, signal)
       const databaseBytes = { before, after: await sizeOf(directory) }
       return { collections: surveyed.map(({ holding }) => holding), proof, databaseBytes }
@@ -163,6 +171,13 @@ function rollBack(database: Database): void {
     // SQLite has rolled back by itself; the first error is the one to tell.
     if (!(error instanceof OpsError)) throw error
   }
+}
+
+/** Only cosine indexes keep the lengths of vectors; both places that can say the space must deny it. */
+function hasNoLengths({ configuration, metadata }: CollectionDefinition): boolean {
+  const hnsw = isJsonObject(configuration) ? configuration.get('hnsw') : undefined
+  const space = isJsonObject(hnsw) ? hnsw.get('space') : undefined
+  return (space === 'l2' || space === 'ip') && metadata?.get('hnsw:space') !== 'cosine'
 }
 
 function refuseOld({ path: directory, fingerprint }: DataDirectory): void {

@@ -1,12 +1,12 @@
-import { open, readFile, rename, type FileHandle } from 'node:fs/promises'
+import { open, readFile, rename, stat, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 
 import { isErrno } from '../core/errors.js'
 import { readHnswHeader, type HnswHeader } from './hnsw-header.js'
 import { HNSW_FILES, PICKLE_FILE } from './hnsw-index.js'
-import { parseIndexPickle, type IndexPickle } from './pickle.js'
+import { fieldsOfPickle, labelsOfPickle } from './read-index-pickle.js'
 import { syncFolder } from './sync-folder.js'
-import { encodeIndexPickle } from './write-index-pickle.js'
+import { encodeIndexPickle, type LabelledId } from './write-index-pickle.js'
 
 const BLOCK_BYTES = 4 * 1024 * 1024
 /** Third byte of an element; the first two are the number of its links. */
@@ -19,9 +19,8 @@ const LENGTH_BYTES = 4
  * earlier: Chroma only marks those. 0 when the index was never saved.
  */
 export async function findVectors(folder: string, ids: ReadonlySet<string>): Promise<number> {
-  const pickle = await readPickle(folder)
-  if (pickle === null) return 0
-  const doomed = labelsOf(pickle, ids)
+  const doomed = await labelsOf(folder, ids)
+  if (doomed === null) return 0
   let count = 0
   await eachElement(folder, 'r', (element) => {
     if (isDoomed(element, doomed) && !isWiped(element)) count++
@@ -36,9 +35,8 @@ export async function findVectors(folder: string, ids: ReadonlySet<string>): Pro
  * searched as before. Nobody may have it loaded.
  */
 export async function eraseVectors(folder: string, ids: ReadonlySet<string>): Promise<void> {
-  const pickle = await readPickle(folder)
-  if (pickle === null) return
-  const doomed = labelsOf(pickle, ids)
+  const doomed = await labelsOf(folder, ids)
+  if (doomed === null) return
   const wiped: number[] = []
   await eachElement(folder, 'r+', (element) => {
     if (!isDoomed(element, doomed) || isWiped(element)) return false
@@ -48,18 +46,17 @@ export async function eraseVectors(folder: string, ids: ReadonlySet<string>): Pr
     return true
   })
   await wipeLengths(folder, wiped)
-  if (doomed.size === 0) return
-  const idToLabel = new Map([...pickle.idToLabel].filter(([id]) => !ids.has(id)))
-  await replacePickle(folder, { ...pickle, idToLabel })
+  if (doomed.size > 0) await replacePickle(folder, ids)
 }
 
 /**
  * Writes zeros where an index has room but no elements. Chroma makes the files of a new index from memory that it
- * has used before, so that texts of any record can be in there until the index is saved for the first time.
+ * has used before, so that texts of any record can be in there until the index is saved for the first time; and in
+ * `length.bin` for ever, where the index has no lengths: then hnswlib writes nothing over that memory.
  */
-export async function wipeUnused(folder: string): Promise<void> {
-  const saved = (await readPickle(folder)) !== null
-  const used = saved ? await usedBytes(folder) : new Map<string, number>()
+export async function wipeUnused(folder: string, { hasLengths }: { hasLengths: boolean }): Promise<void> {
+  const saved = await isThere(path.join(folder, PICKLE_FILE))
+  const used = saved ? await usedBytes(folder, hasLengths) : new Map<string, number>()
   for (const name of saved ? used.keys() : HNSW_FILES.filter((file) => file !== 'header.bin')) {
     const file = path.join(folder, name)
     try {
@@ -70,11 +67,11 @@ export async function wipeUnused(folder: string): Promise<void> {
   }
 }
 
-async function usedBytes(folder: string): Promise<ReadonlyMap<string, number>> {
+async function usedBytes(folder: string, hasLengths: boolean): Promise<ReadonlyMap<string, number>> {
   const { elements, elementSize } = await headerOf(folder)
   return new Map([
     ['data_level0.bin', elements * elementSize],
-    ['length.bin', elements * LENGTH_BYTES],
+    ['length.bin', hasLengths ? elements * LENGTH_BYTES : 0],
   ])
 }
 
@@ -102,9 +99,13 @@ interface Element {
   readonly vector: Buffer
 }
 
-function labelsOf({ idToLabel }: IndexPickle, ids: ReadonlySet<string>): ReadonlySet<bigint> {
+/** Labels of the records; null when the index was never saved. */
+async function labelsOf(folder: string, ids: ReadonlySet<string>): Promise<ReadonlySet<bigint> | null> {
+  const file = path.join(folder, PICKLE_FILE)
+  if ((await fieldsOfPickle(file)) === null) return null
   const labels = new Set<bigint>()
-  for (const [id, label] of idToLabel) if (ids.has(id)) labels.add(BigInt(label))
+  for await (const some of labelsOfPickle(file))
+    for (const [id, label] of some) if (ids.has(id)) labels.add(BigInt(label))
   return labels
 }
 
@@ -182,24 +183,35 @@ async function wipeLengths(folder: string, elements: readonly number[]): Promise
   }
 }
 
-async function readPickle(folder: string): Promise<IndexPickle | null> {
+async function replacePickle(folder: string, without: ReadonlySet<string>): Promise<void> {
+  const file = path.join(folder, PICKLE_FILE)
+  const fields = await fieldsOfPickle(file)
+  if (fields === null) return
+  const handle = await open(`${file}.new`, 'w', 0o644)
   try {
-    return parseIndexPickle(await readFile(path.join(folder, PICKLE_FILE)))
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return null
-    throw error
-  }
-}
-
-async function replacePickle(folder: string, pickle: IndexPickle): Promise<void> {
-  const temporary = path.join(folder, `${PICKLE_FILE}.new`)
-  const handle = await open(temporary, 'w', 0o644)
-  try {
-    for (const piece of encodeIndexPickle(pickle)) await handle.appendFile(piece)
+    const pieces = encodeIndexPickle({
+      labels: () => labelsWithout(file, without),
+      totalElementsAdded: fields.totalElementsAdded,
+    })
+    for await (const piece of pieces) await handle.appendFile(piece)
     await handle.sync()
   } finally {
     await handle.close()
   }
-  await rename(temporary, path.join(folder, PICKLE_FILE))
+  await rename(`${file}.new`, file)
   await syncFolder(folder)
+}
+
+async function* labelsWithout(file: string, ids: ReadonlySet<string>): AsyncGenerator<readonly LabelledId[]> {
+  for await (const labels of labelsOfPickle(file)) yield labels.filter(([id]) => !ids.has(id))
+}
+
+async function isThere(file: string): Promise<boolean> {
+  try {
+    await stat(file)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false
+    throw error
+  }
 }

@@ -5,6 +5,7 @@ import { isErrno, throwIfAborted } from '../core/errors.js'
 import { PickleError } from './errors.js'
 import { IdTable } from './id-table.js'
 import { IndexPickleParser, type IndexPickleFields } from './pickle.js'
+import type { LabelledId } from './write-index-pickle.js'
 
 /** The labels of the records of an index, without the ids themselves. */
 export interface IndexLabels extends IndexPickleFields {
@@ -55,14 +56,36 @@ async function readOnce(
 
 /** The ids of an index pickle, piece by piece. Rejects with {@link PickleError}. */
 export async function* idsOfPickle(file: string, signal?: AbortSignal): AsyncGenerator<string> {
-  let ids: string[] = []
-  const parser = new IndexPickleParser((bytes, from, to) => {
-    ids.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', from, to))
+  for await (const labels of labelsOfPickle(file, signal)) for (const [id] of labels) yield id
+}
+
+/** The ids of an index pickle with their labels, piece by piece. Rejects with {@link PickleError}. */
+export async function* labelsOfPickle(
+  file: string,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly LabelledId[]> {
+  let labels: LabelledId[] = []
+  const parser = new IndexPickleParser((bytes, from, to, label) => {
+    const id = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', from, to)
+    labels.push([id, label])
   })
   for await (const piece of createReadStream(file, { highWaterMark: PIECE })) {
     throwIfAborted(signal)
     if (piece instanceof Uint8Array) parser.push(piece)
-    yield* ids
-    ids = []
+    yield labels
+    labels = []
   }
+}
+
+/** What the pickle says beside the ids; null when there is no such file. Rejects with {@link PickleError}. */
+export async function fieldsOfPickle(file: string): Promise<IndexPickleFields | null> {
+  const parser = new IndexPickleParser(() => {})
+  try {
+    for await (const piece of createReadStream(file, { highWaterMark: PIECE }))
+      if (piece instanceof Uint8Array) parser.push(piece)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return null
+    throw error
+  }
+  return parser.end()
 }

@@ -142,7 +142,7 @@ async function writeLabels(folder: string, labels: ReadonlyMap<string, number>):
   }
   let totalElementsAdded = 0
   for (const label of labels.values()) totalElementsAdded = Math.max(totalElementsAdded, label)
-  await writeFile(file, Buffer.concat([...encodeIndexPickle({ idToLabel: labels, totalElementsAdded })]))
+  await writeFile(file, encodeIndexPickle({ labels: () => [[...labels]], totalElementsAdded }))
 }
 
 function idOf(source: Uint8Array, from: number, to: number): string {

@@ -61,7 +61,7 @@ export async function matchByOrder(job: MatchJob): Promise<Matched> {
   const totalElementsAdded = vectors.at(-1) ?? 0
   await writeFile(
     path.join(folder, PICKLE_FILE),
-    Buffer.concat([...encodeIndexPickle({ idToLabel: labels, totalElementsAdded })]),
+    encodeIndexPickle({ labels: () => [[...labels]], totalElementsAdded }),
   )
   return {
     labels,

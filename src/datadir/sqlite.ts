@@ -67,6 +67,15 @@ export async function openDatabase(file: string, options: DatabaseOptions): Prom
   }
 }
 
+/**
+ * Writes a database anew without empty pages, with little memory: libsql is built to keep temporary files in
+ * memory unless it is told otherwise, and the copy that SQLite makes is one. The copy is where SQLITE_TMPDIR says.
+ */
+export function vacuumOnDisk(database: Database): void {
+  database.exec('PRAGMA temp_store = FILE')
+  database.exec('VACUUM')
+}
+
 let library: Promise<OpenDriver> | undefined
 
 function loadLibrary(): Promise<OpenDriver> {

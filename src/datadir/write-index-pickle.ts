@@ -1,16 +1,20 @@
-import type { IndexPickle } from './pickle.js'
-
 const PIECE_BYTES = 1024 * 1024
 const MAX_I32 = 0x7fffffff
 
+/** An id and its label in the index. */
+export type LabelledId = readonly [id: string, label: number]
+
 /**
  * The file as Chroma 1.x writes it: a dictionary in pickle protocol 3, with every id and label in both
- * directions. In pieces of about 1 MiB.
+ * directions. In pieces of about 1 MiB. `labels` is asked for twice, and must give the same both times.
  */
-export function* encodeIndexPickle({
-  idToLabel,
+export async function* encodeIndexPickle({
+  labels,
   totalElementsAdded,
-}: Pick<IndexPickle, 'idToLabel' | 'totalElementsAdded'>): Generator<Buffer> {
+}: {
+  readonly labels: () => Iterable<readonly LabelledId[]> | AsyncIterable<readonly LabelledId[]>
+  readonly totalElementsAdded: number
+}): AsyncGenerator<Buffer> {
   const out = new Pieces()
   out.bytes(0x80, 3, EMPTY_DICT, MARK)
   out.text('dimensionality')
@@ -21,18 +25,22 @@ export function* encodeIndexPickle({
   out.bytes(NONE)
   out.text('id_to_label')
   out.bytes(EMPTY_DICT, MARK)
-  for (const [id, label] of idToLabel) {
-    out.text(id)
-    out.integer(label)
-    yield* out.full()
+  for await (const some of labels()) {
+    for (const [id, label] of some) {
+      out.text(id)
+      out.integer(label)
+      yield* out.full()
+    }
   }
   out.bytes(SETITEMS)
   out.text('label_to_id')
   out.bytes(EMPTY_DICT, MARK)
-  for (const [id, label] of idToLabel) {
-    out.integer(label)
-    out.text(id)
-    yield* out.full()
+  for await (const some of labels()) {
+    for (const [id, label] of some) {
+      out.integer(label)
+      out.text(id)
+      yield* out.full()
+    }
   }
   out.bytes(SETITEMS)
   out.text('id_to_seq_id')

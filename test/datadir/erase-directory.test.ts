@@ -89,6 +89,25 @@ async function filesWith(directory: string, ...texts: readonly string[]): Promis
   return found
 }
 
+/** Overwrites the first lengths of a saved index of a collection. */
+async function plantInLengths(directory: string, collection: string, text: string): Promise<void> {
+  const folder = await indexFolderOf(directory, collection)
+  expect(await readdir(folder)).toContain('index_metadata.pickle')
+  const handle = await open(path.join(folder, 'length.bin'), 'r+')
+  await handle.write(text, 0)
+  await handle.close()
+}
+
+async function indexFolderOf(directory: string, collection: string): Promise<string> {
+  const database = await openDatabase(path.join(directory, 'chroma.sqlite3'), { mode: 'read' })
+  const row = database.get(
+    "SELECT s.id FROM segments s JOIN collections c ON c.id = s.collection WHERE s.scope = 'VECTOR' AND c.name = ?",
+    collection,
+  )
+  database.close()
+  return path.join(directory, String(row?.['id']))
+}
+
 /** Overwrites a part of the vectors of every index that was never saved. */
 async function plantInUnsavedIndex(directory: string, text: string): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true })) {
@@ -214,6 +233,23 @@ describe('erasing from a data directory', () => {
     expect(collections[0]?.vectors).toBeGreaterThan(0)
     // Its document was not reached by its id; the row is an orphan, and the search says that it is there.
     expect(proof.residues.every(({ ids }) => ids === 0)).toBe(true)
+  })
+
+  test('lengths of an index that has none are used memory, and go; those of a cosine index stay', async () => {
+    const directory = await copyOf('lengths')
+    await plantInLengths(directory, 'docs', `${idOf('docs', 5)} ${textOf('docs', 5)}`)
+    const cosine = path.join(await indexFolderOf(directory, 'cosine'), 'length.bin')
+    const before = await readFile(cosine)
+    const { proof } = await eraseFromDirectory(job(directory, { docs: [idOf('docs', 5)] }))
+    expect(proof).toMatchObject({ clean: true, residues: [] })
+    expect((await readFile(cosine)).subarray(0, 400)).toEqual(before.subarray(0, 400))
+    await withServer(directory, async (api) => {
+      const { embeddings } = await api.get(await collectionNamed(api, 'docs'), {
+        ids: [idOf('docs', 6)],
+        include: ['embeddings'],
+      })
+      expect([...embeddings]).toEqual([6, 1, 6, 2])
+    })
   })
 
   test('what is left in other files is found and told', async () => {

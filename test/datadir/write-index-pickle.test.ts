@@ -8,7 +8,7 @@ import { describe, expect, test } from '@jest/globals'
 import { parseIndexPickle } from '../../src/datadir/pickle.js'
 import { encodeIndexPickle } from '../../src/datadir/write-index-pickle.js'
 
-const ids = new Map([
+const ids = new Map<string, number>([
   ['a', 1],
   ['ключ\n', 2],
   ['', 3],
@@ -16,18 +16,18 @@ const ids = new Map([
 ])
 
 describe('encodeIndexPickle', () => {
-  test('is read back as it was', () => {
-    const bytes = Buffer.concat([...encodeIndexPickle({ idToLabel: ids, totalElementsAdded: 70_000 })])
+  test('is read back as it was', async () => {
+    const bytes = await encoded(ids, 70_000)
     const { idToLabel, totalElementsAdded, dimensionality } = parseIndexPickle(bytes)
     expect([...idToLabel]).toEqual([...ids])
     expect([totalElementsAdded, dimensionality]).toEqual([70_000, null])
   })
 
-  test('an index without records is one too, and a large one comes in pieces', () => {
-    const none = Buffer.concat([...encodeIndexPickle({ idToLabel: new Map(), totalElementsAdded: 5 })])
+  test('an index without records is one too, and a large one comes in pieces', async () => {
+    const none = await encoded(new Map(), 5)
     expect(parseIndexPickle(none).idToLabel.size).toBe(0)
     const many = new Map(Array.from({ length: 60_000 }, (_, row) => [`record-${row}`, row + 1] as const))
-    const pieces = [...encodeIndexPickle({ idToLabel: many, totalElementsAdded: 60_000 })]
+    const pieces = await piecesOf(many, 60_000)
     expect(pieces.length).toBeGreaterThan(2)
     expect(parseIndexPickle(Buffer.concat(pieces)).idToLabel.size).toBe(60_000)
   })
@@ -37,7 +37,7 @@ describe('encodeIndexPickle', () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-pickle-'))
     try {
       const file = path.join(folder, 'pickle')
-      await writeFile(file, Buffer.concat([...encodeIndexPickle({ idToLabel: ids, totalElementsAdded: 9 })]))
+      await writeFile(file, await encoded(ids, 9))
       const script = 'import json,pickle,sys; print(json.dumps(pickle.load(open(sys.argv[1], "rb"))))'
       const found: unknown = JSON.parse(execFileSync('python3', ['-c', script, file], { encoding: 'utf8' }))
       expect(found).toEqual({
@@ -53,6 +53,17 @@ describe('encodeIndexPickle', () => {
     }
   })
 })
+
+async function piecesOf(all: ReadonlyMap<string, number>, totalElementsAdded: number): Promise<Buffer[]> {
+  const pieces: Buffer[] = []
+  for await (const piece of encodeIndexPickle({ labels: () => [[...all]], totalElementsAdded }))
+    pieces.push(piece)
+  return pieces
+}
+
+async function encoded(all: ReadonlyMap<string, number>, totalElementsAdded: number): Promise<Buffer> {
+  return Buffer.concat(await piecesOf(all, totalElementsAdded))
+}
 
 function hasPython(): boolean {
   try {

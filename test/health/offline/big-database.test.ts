@@ -102,14 +102,9 @@ describe('while SQLite is inside a check that takes ten minutes', () => {
 
   test('--timeout ends them too', async () => {
     const run = await startCli(['health', '--path', slow, '--timeout', '4s', '--json'])
-    let ended = false
-    const ending = run.ended.finally(() => (ended = true))
     const children = new Set<string>()
-    while (!ended) {
-      for (const child of await childrenOf(run.pid)) children.add(child)
-      await sleep(50)
-    }
-    const { exitCode, stdout } = await ending
+    while (!(await hasEnded(run))) for (const child of await childrenOf(run.pid)) children.add(child)
+    const { exitCode, stdout } = await run.ended
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([18, { error: { code: 'TIMEOUT' } }])
     for (const child of children) await gone(child)
   })
@@ -125,14 +120,16 @@ describe('while SQLite is inside a check that takes ten minutes', () => {
 
 /** The process that checks the database for this run, once it has worked on it for a second. */
 async function checkingProcess(run: CliProcess): Promise<string> {
-  let ended = false
-  void run.ended.then(() => (ended = true))
-  while (!ended) {
+  while (!(await hasEnded(run))) {
     const [child] = await childrenOf(run.pid)
     if (child !== undefined && (await cpuSeconds(child)) > STARTING_SECONDS + 1) return child
-    await sleep(50)
   }
   throw new Error(`the run has ended before the check: ${JSON.stringify(await run.ended)}`)
+}
+
+/** Whether the run has ended, asked again after a moment. */
+async function hasEnded(run: CliProcess): Promise<boolean> {
+  return Promise.race([run.ended.then(() => true), sleep(50).then(() => false)])
 }
 
 /** More than the process needs for everything else. */
