@@ -71,10 +71,14 @@ export async function restoreIntoDirectory(
     serverStopped,
     ...selection,
   }
+  const { whileRestoring } = await import('../backup/restore-session.js')
   const restored = await withAudit(
     context,
     { repository, command: 'restore', details },
-    () => restoreDirectory(job),
+    () =>
+      whileRestoring({ ...job, actor: context.actor, host: context.host.hostname }, () =>
+        restoreDirectory(job),
+      ),
     ({ records, keptAs }) => ({ records, keptAs }),
   )
   output.result({ ...restored, warnings }, texts.describeDirectoryRestored)

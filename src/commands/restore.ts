@@ -120,10 +120,11 @@ async function restore(context: CommandContext, selector: string, flags: Flags):
   const target = api.transport.displayUrl
   const choices = { mode, collection, exclude, dropOld, allowPartial, includeErased, compare, inPlace }
   const details = { backup: head.id, target, ...choices }
+  const { whileRestoring } = await import('../backup/restore-session.js')
   const summary = await withAudit(
     context,
     { repository, command: 'restore', details },
-    () => restoreBackup(job),
+    () => whileRestoring({ ...job, actor: context.actor, host: host.hostname }, () => restoreBackup(job)),
     ({ records, written, equal }) => ({ records, written, equal }),
   )
   context.finish(summary.exitCode)
