@@ -33,6 +33,9 @@ export {
   type UnsearchedBackup,
 } from './backup/find-records.js'
 export { listBackups, type BackupEntry } from './backup/list-backups.js'
+export { readRepositoryStatus, type RepositoryStatus } from './backup/repository-status.js'
+export { BackupRunningError, listSessions, type RunningSession } from './backup/running-sessions.js'
+export { whileRestoring, type RestoreSessionJob } from './backup/restore-session.js'
 export { planPrune } from './backup/plan-prune.js'
 export { applyPrune } from './backup/prune-repository.js'
 export type { ApplyPruneJob, PruneJob, PruneResult } from './backup/prune-job.js'
