@@ -6,6 +6,7 @@ import { repoCheckCommand } from './repo-check.js'
 import { repoCopyCommand } from './repo-copy.js'
 import { repoInitCommand } from './repo-init.js'
 import { repoKeyCommand } from './repo-key.js'
+import { repoLogCommand } from './repo-log.js'
 
 export function repoCommand(launcher: Launcher): Command {
   return group(
@@ -14,6 +15,7 @@ export function repoCommand(launcher: Launcher): Command {
     repoInitCommand(launcher),
     repoCheckCommand(launcher),
     repoCopyCommand(launcher),
+    repoLogCommand(launcher),
     repoKeyCommand(launcher),
   )
 }
