@@ -87,6 +87,28 @@ test('--once runs what has never run, in order, and nothing the second time', as
   expect(await listedBackups(path.join(folder, 'backups'))).toHaveLength(1)
 })
 
+test('profiles have tasks of their own; one that fails does not keep the others from running', async () => {
+  const file = path.join(folder, 'profiles.yaml')
+  const lines = [
+    'repo: ./backups',
+    'verify: { enabled: false }',
+    'profiles:',
+    "  gone: { url: 'http://127.0.0.1:9' }",
+    `  first: { url: '${chroma().url}' }`,
+    `  second: { path: '${chroma().directory}', backup: { type: full } }`,
+  ]
+  await writeFile(file, `${lines.join('\n')}\n`)
+  const flags = ['--once', '--all-profiles', '--config', file, '--state-dir', path.join(folder, 'state')]
+  const run = await runJson(['schedule', 'run', ...flags, '--max-retries', '0'], 12)
+  expect(run).toMatchObject({
+    runs: [
+      { profile: 'gone', exitCode: 12, result: { error: { code: expect.any(String) } } },
+      { profile: 'first', exitCode: 0, result: { backup: { series: 'first', type: 'full' } } },
+      { profile: 'second', exitCode: 0, result: { backup: { series: 'second', counts: { records: 40 } } } },
+    ],
+  })
+})
+
 test('killed in the middle of a backup, the next schedule makes up for it', async () => {
   let begun = false
   const proxy = await startFaultProxy({
