@@ -15,7 +15,7 @@ export interface RunningSession {
   /** The id of the backup that is being made; of another run an id of the same form. */
   readonly backup: string
   readonly series: string
-  readonly kind: 'backup' | 'restore'
+  readonly kind: 'backup' | 'restore' | 'push'
   /** Null when its record is damaged. */
   readonly host: string | null
   readonly actor: string | null
@@ -114,7 +114,7 @@ async function runningBackups(repository: Repository, series: string, signal: Ab
 
 const text = v.nullish(v.string(), null)
 const schema = v.object({
-  kind: v.optional(v.picklist(['backup', 'restore']), 'backup'),
+  kind: v.optional(v.picklist(['backup', 'restore', 'push']), 'backup'),
   began: text,
   heartbeat: text,
   host: text,

@@ -1,30 +1,19 @@
 import { Command, Option } from 'commander'
 
-import type { BackupJob } from '../backup/backup-job.js'
 import type { Repository } from '../backup/repository.js'
-import { catalogue } from '../config/catalogue.js'
 import { durationOf } from '../config/values.js'
 import { OpsError, UsageError } from '../core/errors.js'
-import { withAudit } from './audit.js'
-import type { OpenedSource } from './backup-target.js'
+import type { BlobStore } from '../storage/blob-store.js'
+import type { RecordsFlags } from './backup-records.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
-import { ifRunningOption, inTurn, type IfRunning } from './if-running.js'
-import { pairsOf, parsed, repeated } from './parse.js'
-import { openOwnRepository, shownHead } from './repository-command.js'
-import { restoreCommandLine, restoreIntoDirectoryLine } from './restore-command-line.js'
+import { ifRunningOption } from './if-running.js'
+import { parsed, repeated } from './parse.js'
+import type { Degradations } from './degradations.js'
 import { targetDirectory } from './target.js'
 
-interface Flags {
-  readonly type: 'auto' | 'full' | 'incremental' | 'collection' | 'physical'
-  readonly collection?: readonly string[]
-  readonly exclude?: readonly string[]
-  readonly series?: string
-  readonly tag?: readonly string[]
-  readonly allowEmpty?: boolean
-  readonly allowShrink?: boolean
+interface Flags extends RecordsFlags {
   readonly maxStall?: number
-  readonly ifRunning: IfRunning
   readonly dryRun?: boolean
   readonly init?: boolean
 }
@@ -57,6 +46,7 @@ export function backupCreateCommand(launcher: Launcher): Command {
       ),
     )
     .addOption(ifRunningOption())
+    .option('--no-resume', 'send everything anew, also what a killed run has stored')
     .option('--init', 'create the repository if there is none')
     .option('--dry-run', 'tell what would be backed up and how big it is')
   return act(command, launcher, async (context) => {
@@ -68,50 +58,67 @@ export function backupCreateCommand(launcher: Launcher): Command {
 
 async function create(context: CommandContext, flags: Flags): Promise<void> {
   context.changes('backup')
-  const { output, settings } = context
+  // Told before anything is contacted.
+  physicalDirectory(context, flags)
+  const { inSpoolWhenAway } = await import('./spool.js')
+  const { Degradations } = await import('./degradations.js')
+  const { openWithKey } = await import('./repository-access.js')
+  const degraded = new Degradations(context)
+  await inSpoolWhenAway({
+    context,
+    store: await context.openRepositoryStore(),
+    degraded,
+    open: (store) => (flags.init === true ? initialised(context, store) : openWithKey(context, store)),
+    work: (repository) => inPlaceOfServer(context, flags, repository, degraded),
+  })
+}
+
+async function backUp(
+  context: CommandContext,
+  flags: Flags,
+  repository: Repository,
+  degraded: Degradations,
+): Promise<void> {
   const directory = physicalDirectory(context, flags)
-  const repository = flags.init === true ? await initialised(context) : await openOwnRepository(context)
   if (directory !== null) {
     const { backUpFiles } = await import('./backup-physical.js')
-    await backUpFiles(context, flags, repository, directory)
+    await backUpFiles(context, flags, { repository, directory, degraded })
     return
   }
-  const { openSource } = await import('./backup-target.js')
-  const opened = await openSource(context)
-  const job = await backupJob(context, flags, repository, opened)
-  const { createBackup } = await import('../backup/create-backup.js')
-  const details = {
-    repository: repository.store.displayUrl,
-    target: opened.target.url,
-    series: job.series,
-    overrides: overridesOf(flags),
+  const [{ openSource }, { backUpRecords }] = await Promise.all([
+    import('./backup-target.js'),
+    import('./backup-records.js'),
+  ])
+  await backUpRecords(context, flags, { repository, degraded, opened: await openSource(context) })
+}
+
+/** With `--fallback-path`, the files of a server that does not answer. */
+async function inPlaceOfServer(
+  context: CommandContext,
+  flags: Flags,
+  repository: Repository,
+  degraded: Degradations,
+): Promise<void> {
+  const { fallbackFor, tellServerAway } = await import('./fallback.js')
+  const fallback = fallbackFor(context)
+  if (fallback === null) return backUp(context, flags, repository, degraded)
+  try {
+    await backUp(context, flags, repository, degraded)
+  } catch (error) {
+    const { series, tag } = tellServerAway(context, { error, fallback, degraded, flags })
+    const own = { ...flags, series, tag }
+    if (isAboutFiles(flags)) {
+      const { backUpFiles } = await import('./backup-physical.js')
+      await backUpFiles(context, own, { repository, directory: fallback, degraded })
+      return
+    }
+    const [{ openDirectorySource }, { backUpRecords }] = await Promise.all([
+      import('./backup-target.js'),
+      import('./backup-records.js'),
+    ])
+    const opened = await openDirectorySource(context, fallback)
+    await backUpRecords(context, own, { repository, degraded, opened })
   }
-  const turn = { repository, series: job.series, ifRunning: flags.ifRunning }
-  const summary = await inTurn(context, turn, () =>
-    withAudit(
-      context,
-      { repository, command: 'backup create', details },
-      () => createBackup(job),
-      ({ head }) => ({ backup: head.id, status: head.status }),
-    ),
-  )
-  if (summary === null) return
-  context.finish(summary.exitCode)
-  const { describeHead, shownCollection } = await import('./describe-backup.js')
-  const restoreCommand =
-    opened.directory === null
-      ? restoreCommandLine(summary.head, opened.target.url, settings)
-      : restoreIntoDirectoryLine(summary.head, opened.directory, settings)
-  const result = {
-    repository: repository.store.displayUrl,
-    backup: shownHead(summary.head),
-    collections: summary.collections.map(shownCollection),
-    unchangedCollections: summary.unchangedCollections,
-    restoreCommand,
-  }
-  output.result(result, ({ backup, collections }, style) =>
-    [describeHead(backup, collections, style), '', 'restore it with:', `  ${restoreCommand}`].join('\n'),
-  )
 }
 
 async function plan(context: CommandContext, flags: Flags): Promise<void> {
@@ -122,7 +129,10 @@ async function plan(context: CommandContext, flags: Flags): Promise<void> {
     await planFiles(context, flags, repository, { displayUrl, directory })
     return
   }
-  const { openSource } = await import('./backup-target.js')
+  const [{ openSource }, { backupJob }] = await Promise.all([
+    import('./backup-target.js'),
+    import('./backup-records.js'),
+  ])
   const job = await backupJob(context, flags, repository, await openSource(context))
   const [{ planBackup }, { describePlan, planExitCode }] = await Promise.all([
     import('../backup/plan-backup.js'),
@@ -155,8 +165,7 @@ async function repositoryToPlanFor(
   return { repository, displayUrl }
 }
 
-async function initialised(context: CommandContext): Promise<Repository> {
-  const store = await context.openRepositoryStore()
+async function initialised(context: CommandContext, store: BlobStore): Promise<Repository> {
   const { initWithKey } = await import('./repository-access.js')
   const { repository, created } = await initWithKey(context, store)
   if (created) context.output.note(`created repository ${repository.id} at ${store.displayUrl}`)
@@ -178,39 +187,7 @@ function physicalDirectory(context: CommandContext, flags: Flags): string | null
   return isPhysical ? directory : null
 }
 
-async function backupJob(
-  context: CommandContext,
-  flags: Flags,
-  repository: Repository,
-  { source, target, scope }: OpenedSource,
-): Promise<BackupJob> {
-  const { seriesFor } = await import('./backup-target.js')
-  const { settings, host, signal, output, actor } = context
-  return {
-    repository,
-    source,
-    target,
-    scope,
-    series: seriesFor(context, flags.series, target.url),
-    tags: Object.fromEntries(pairsOf('--tag', flags.tag ?? [])),
-    type: flags.type === 'physical' ? 'auto' : flags.type,
-    collections: flags.collection,
-    exclude: flags.exclude,
-    allowEmpty: flags.allowEmpty ?? false,
-    allowShrink: flags.allowShrink ?? false,
-    actor,
-    host: host.hostname,
-    toolVersion: host.version,
-    now: host.now,
-    progress: output,
-    signal,
-    concurrency: settings.value(catalogue.concurrency),
-  }
-}
-
-function overridesOf({ allowEmpty, allowShrink }: Flags): string[] {
-  return [
-    ...(allowEmpty === true ? ['--allow-empty'] : []),
-    ...(allowShrink === true ? ['--allow-shrink'] : []),
-  ]
+/** Whether a data directory would be backed up by its files. */
+function isAboutFiles({ type, collection, exclude }: Flags): boolean {
+  return type === 'physical' || (type === 'auto' && collection === undefined && exclude === undefined)
 }

@@ -6,6 +6,7 @@ import { bytes, duration, plural } from '../output/format.js'
 import { withAudit } from './audit.js'
 import { seriesFor } from './backup-target.js'
 import type { CommandContext } from './context.js'
+import type { Degradations } from './degradations.js'
 import { inTurn, type IfRunning } from './if-running.js'
 import { pairsOf } from './parse.js'
 import { shownHead } from './repository-command.js'
@@ -18,16 +19,17 @@ export interface PhysicalFlags {
   readonly allowShrink?: boolean
   readonly maxStall?: number
   readonly ifRunning: IfRunning
+  readonly resume: boolean
 }
 
 /** Backs up the files of a data directory. */
 export async function backUpFiles(
   context: CommandContext,
   flags: PhysicalFlags,
-  repository: Repository,
-  directory: string,
+  place: { readonly repository: Repository; readonly directory: string; readonly degraded: Degradations },
 ): Promise<void> {
   const { output, settings } = context
+  const { repository, directory, degraded } = place
   const job = await physicalJob(context, flags, repository, directory)
   const { createPhysicalBackup } = await import('../backup/create-physical-backup.js')
   const overrides = [
@@ -40,6 +42,7 @@ export async function backUpFiles(
     series: job.series,
     type: 'physical',
     overrides,
+    degraded: degraded.list.map(({ code }) => code),
   }
   const turn = { repository, series: job.series, ifRunning: flags.ifRunning }
   const summary = await inTurn(context, turn, () =>
@@ -51,8 +54,9 @@ export async function backUpFiles(
     ),
   )
   if (summary === null) return
-  context.finish(summary.exitCode)
-  const { describeHead, shownCollection } = await import('./describe-backup.js')
+  const { resumed } = summary
+  await degraded.finish(summary.exitCode, { id: summary.head.id, pins: resumed?.runs ?? [] })
+  const { describeHead, describeResumed, shownCollection } = await import('./describe-backup.js')
   const restoreCommand = restoreIntoDirectoryLine(summary.head, directory, settings)
   const { head, collections, files, newBlockBytes, leftOut, lockedMs, problems } = summary
   const result = {
@@ -64,6 +68,8 @@ export async function backUpFiles(
     leftOut,
     lockedMs,
     problems,
+    resumed,
+    degraded: degraded.list,
     restoreCommand,
   }
   output.result(result, (shown, style) =>
@@ -74,6 +80,8 @@ export async function backUpFiles(
       head.consistency.kind === 'locked'
         ? `writers waited ${duration(lockedMs)} at most; readers never`
         : 'nobody worked on the directory',
+      ...describeResumed(resumed),
+      ...degraded.describe(style),
       'restore it into a new directory, or with --mode replace in place of the old one:',
       `  ${restoreCommand}`,
     ].join('\n'),
@@ -126,6 +134,7 @@ async function physicalJob(
     allowEmpty: flags.allowEmpty ?? false,
     allowShrink: flags.allowShrink ?? false,
     maxStallMs: flags.maxStall,
+    resume: flags.resume,
     actor,
     host: host.hostname,
     toolVersion: host.version,

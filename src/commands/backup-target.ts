@@ -50,7 +50,7 @@ async function openServerSource(context: CommandContext): Promise<OpenedSource> 
 }
 
 /** A directory that a server works on is read from a private copy: its records would change under the reader. */
-async function openDirectorySource(context: CommandContext, directory: string): Promise<OpenedSource> {
+export async function openDirectorySource(context: CommandContext, directory: string): Promise<OpenedSource> {
   const { output, signal } = context
   const { openRecordsOf } = await import('../datadir/private-records.js')
   const records = await openRecordsOf({

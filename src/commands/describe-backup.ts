@@ -1,4 +1,5 @@
 import type { Hold } from '../backup/backup-marks.js'
+import type { ResumedRuns } from '../backup/left-objects.js'
 import type { BackupHead, CollectionEntry } from '../backup/manifest.js'
 import { displayName } from '../core/records.js'
 import { bytes, columnName, duration, grouped, instant, plural, shortBytes } from '../output/format.js'
@@ -101,4 +102,10 @@ function consistencyText({ consistency }: ShownHead): string {
 
 function count(number: number, noun: string, what: string): string {
   return number === 0 ? '' : `${plural(number, noun)} ${what}`
+}
+
+/** A line about what killed runs had stored already; none where there was nothing. */
+export function describeResumed(resumed: ResumedRuns | null): string[] {
+  if (resumed === null || resumed.objects === 0) return []
+  return [`${bytes(resumed.bytes)} had been stored by a killed run, and were not sent again`]
 }

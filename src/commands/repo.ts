@@ -7,6 +7,7 @@ import { repoCopyCommand } from './repo-copy.js'
 import { repoInitCommand } from './repo-init.js'
 import { repoKeyCommand } from './repo-key.js'
 import { repoLogCommand } from './repo-log.js'
+import { repoPushCommand } from './repo-push.js'
 
 export function repoCommand(launcher: Launcher): Command {
   return group(
@@ -15,6 +16,7 @@ export function repoCommand(launcher: Launcher): Command {
     repoInitCommand(launcher),
     repoCheckCommand(launcher),
     repoCopyCommand(launcher),
+    repoPushCommand(launcher),
     repoLogCommand(launcher),
     repoKeyCommand(launcher),
   )

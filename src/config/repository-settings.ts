@@ -39,6 +39,13 @@ export const repositorySettings = {
     key: 'encryption',
     description: 'required: refuse a repository that is not encrypted',
   }),
+  spoolDir: value(nonEmpty, {
+    flags: '--spool-dir <folder>',
+    environment: 'CHROMA_OPS_SPOOL_DIR',
+    key: 'spool_dir',
+    path: true,
+    description: 'where backups wait while the repository is away or full; "repo push" moves them',
+  }),
   repoId: value(repositoryIdOf, {
     environment: 'CHROMA_OPS_REPO_ID',
     key: 'repo_id',

@@ -16,6 +16,13 @@ export const targetSettings = {
     path: true,
     description: "a data directory (Chroma's persist directory), in place of a server",
   }),
+  fallbackPath: value(nonEmpty, {
+    flags: '--fallback-path <directory>',
+    environment: 'CHROMA_OPS_FALLBACK_PATH',
+    key: 'fallback_path',
+    path: true,
+    description: "the server's data directory, to back up while the server is away",
+  }),
   cloud: toggle({
     flags: '--cloud',
     environment: 'CHROMA_OPS_CLOUD',
