@@ -1,5 +1,24 @@
 import type { CatalogueEntry } from './catalogue-entry.js'
 
+/** What follows is said, not warned of. */
+const SAID = String.raw`(?<!\b(?:never|not|don't|cannot|failed to)\b[^.\n]{0,30})`
+const DESTROY = String.raw`\b(?:delet|remov|renam|mov|wip|clear|drop|nuk)\w*`
+const FOLDER = String.raw`\b(?:sub-?)?(?:director(?:y|ies)|folders?)\b`
+/** Chroma, or the index, makes it anew. */
+const REBUILT = String.raw`(?:\b(?:chroma(?:db)?|server|it|they|(?:index|vector)(?:es|s)?)\s+(?:(?:will|can|gets?|is|are|be|just|simply|automatically)\s+){0,4}(?:re-?(?:build|built|creat|generat|index|mak)\w*|(?:build|creat|mak)\w*\s+(?:a\s+)?new)|\bre-?(?:build|creat|generat)\w*\s+(?:the\s+|its\s+)?(?:index|hnsw|vectors))`
+
+const DELETE_SEGMENT = String.raw`(?<!\b(?:never|not|don't)\b[^.\n]{0,30})(?:delet\w*|remov\w*|mov\w*|renam\w*|wip\w*)\s[^.\n]{0,60}?\b(?:uuid|guid|hnsw|segment|index)[\w -]{0,20}(?:director(?:y|ies)|folders?)|(?:\brm\s+-\w*[rf]\w*|\bmv)\s+\S*[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<!\b(?:never|not|don't)\b[^.\n]{0,30})(?:delet\w*|remov\w*)\s[^.\n]{0,40}?(?:index_metadata\.pickle|data_level0\.bin|header\.bin|link_lists\.bin)|\brm\s[^\n]{0,80}(?:index_metadata\.pickle|data_level0\.bin|header\.bin|link_lists\.bin)`
+
+/** The same advice in words that do not say which folder is meant, but what Chroma would do. */
+const FOLDER_ADVICE = [
+  String.raw`${SAID}${DESTROY}\s[^.\n]{0,60}?${FOLDER}[^.\n]{0,60}?${REBUILT}`,
+  String.raw`${REBUILT}[^.\n]{0,30}\b(?:if|when|after|once)\b[^.\n]{0,20}${DESTROY}\s[^.\n]{0,30}?${FOLDER}`,
+  String.raw`\brm\s+-\w*[rf]\w*\s[^.\n]{0,40}?\b(?:uuid|guid|hnsw|segment|index)[\w -]{0,20}${FOLDER}`,
+  String.raw`${SAID}${DESTROY}\s[^.\n]{0,30}?\.?\bbin\s+files`,
+  String.raw`${SAID}${DESTROY}\s[^.\n]{0,20}?\b(?:everything|all|anything)\b[^.\n]{0,20}\b(?:except|but|besides|other than|apart from)\b[^.\n]{0,20}(?:chroma\.)?sqlite`,
+  String.raw`\bkeep\b[^.\n]{0,20}(?:chroma\.)?sqlite3?[^\n]{0,20}\b(?:delet|remov|wip)\w*\s[^.\n]{0,20}\b(?:rest|others?|everything)\b`,
+]
+
 /**
  * Advice that is passed around in threads and answers, and that destroys data. Recognised so that somebody who
  * asks about it first is told what it does.
@@ -7,8 +26,7 @@ import type { CatalogueEntry } from './catalogue-entry.js'
 export const adviceFindings = [
   {
     finding: 'ADVICE_DELETE_SEGMENT',
-    pattern:
-      /(?<!\b(?:never|not|don't)\b[^.\n]{0,30})(?:delet\w*|remov\w*|mov\w*|renam\w*|wip\w*)\s[^.\n]{0,60}?\b(?:uuid|guid|hnsw|segment|index)[\w -]{0,20}(?:director(?:y|ies)|folders?)|(?:\brm\s+-\w*[rf]\w*|\bmv)\s+\S*[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<!\b(?:never|not|don't)\b[^.\n]{0,30})(?:delet\w*|remov\w*)\s[^.\n]{0,40}?(?:index_metadata\.pickle|data_level0\.bin|header\.bin|link_lists\.bin)|\brm\s[^\n]{0,80}(?:index_metadata\.pickle|data_level0\.bin|header\.bin|link_lists\.bin)/i,
+    pattern: new RegExp([DELETE_SEGMENT, ...FOLDER_ADVICE].join('|'), 'i'),
     what: 'This says to delete the folder of a vector index, or a file in it, so that Chroma rebuilds it. Chroma cannot: the log that it would need has been purged. The server starts an empty index without any error, and every vector saved in the folder is lost; counts and documents look healthy meanwhile.',
     advice:
       'stop Chroma, copy the whole data directory, then run "chroma-ops rescue" on it, or "chroma-ops rebuild index" when its vectors are whole',
@@ -37,7 +55,7 @@ export const adviceFindings = [
   {
     finding: 'ADVICE_DELETE_DATABASE',
     pattern:
-      /(?<!\b(?:never|not|don't)\b[^.\n]{0,30})(?:delet\w*|remov\w*)\s[^.\n]{0,40}?chroma\.sqlite3(?!-journal)|\brm\s[^\n]{0,80}chroma\.sqlite3(?!-journal)/i,
+      /(?<!\b(?:never|not|don't)\b[^.\n]{0,30})(?:delet\w*|remov\w*)\s(?![^.\n]{0,40}\b(?:except|but|besides|other than|apart from)\b)[^.\n]{0,40}?chroma\.sqlite3(?!-journal)|\brm\s[^\n]{0,80}chroma\.sqlite3(?!-journal)/i,
     what: 'This says to delete chroma.sqlite3. It holds every document, every id, all metadata and the log; the folders beside it hold vectors whose records nobody knows any more.',
     advice:
       'stop Chroma, copy the whole data directory, then run "chroma-ops rescue" on it or restore a backup',

@@ -10,15 +10,19 @@ import { failureOf } from './remove-directories.js'
 import type { CleanupFailure, RemovedThing } from './report.js'
 import { readRunRecord, RUN_RECORD, type RunRecord } from './run-record.js'
 
-/** What one cleanup left in the quarantine. */
+/** What one cleanup, or a restore that replaced the contents of the directory, left in the quarantine. */
 export interface QuarantinedRun {
   readonly run: string
+  readonly kind: 'cleanup' | 'restore'
   /** ISO 8601. */
   readonly created: string
-  readonly state: RunRecord['state']
+  /** `kept`: what a restore replaced; that is no cleanup, and `undo` does not bring it back. */
+  readonly state: RunRecord['state'] | 'kept'
   /** On the disk; emptying gives it back. */
   readonly bytes: number
   readonly removed: readonly RemovedThing[]
+  /** Of a restore: what it put in place of what is kept here. */
+  readonly replacedBy: string | null
 }
 
 /** The newest last. Folders without a record that can be read are not ours and are left out. */
@@ -29,15 +33,20 @@ export async function listQuarantine(quarantine: string): Promise<readonly Quara
     if (!(await lstat(folder)).isDirectory() || !(await namesIn(folder)).includes(RUN_RECORD)) continue
     const record = await recordIn(folder)
     if (record === null) continue
-    const { run, created, state, removed } = record
-    if (run === name) runs.push({ run, created, state, removed, bytes: await allocatedIn(folder) })
+    const { run, created, removed, replacedBy = null } = record
+    const kind = replacedBy === null ? 'cleanup' : 'restore'
+    const state = kind === 'restore' ? 'kept' : record.state
+    if (run === name)
+      runs.push({ run, kind, created, state, removed, replacedBy, bytes: await allocatedIn(folder) })
   }
   return runs
 }
 
 /** The newest run that can be undone. Rejects with {@link QuarantineRunError}. */
 export async function newestRun(quarantine: string): Promise<string> {
-  const runs = (await listQuarantine(quarantine)).filter(({ state }) => state !== 'undone')
+  const runs = (await listQuarantine(quarantine)).filter(
+    ({ kind, state }) => kind === 'cleanup' && state !== 'undone',
+  )
   const newest = runs.at(-1)
   if (newest !== undefined) return newest.run
   throw new QuarantineRunError(`there is nothing to undo in ${quarantine}`)

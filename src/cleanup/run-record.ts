@@ -25,6 +25,8 @@ export interface RunRecord {
   readonly created: string
   readonly state: 'open' | 'done' | 'undone' | 'partly undone'
   readonly removed: readonly RemovedThing[]
+  /** Of a restore into the directory, which keeps here what it replaced: what it put in its place. */
+  readonly replacedBy?: string
 }
 
 export const RUN_RECORD = 'run.json'

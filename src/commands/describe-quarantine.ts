@@ -4,11 +4,11 @@ import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 
 export function runTable(runs: readonly QuarantinedRun[]): string {
-  const rows = runs.map(({ run, created, state, bytes: size, removed }) => [
+  const rows = runs.map(({ run, kind, created, state, bytes: size, removed, replacedBy }) => [
     run,
     instant(new Date(created)),
-    state,
-    grouped(removed.reduce((sum, { count }) => sum + count, 0)),
+    kind === 'restore' ? `replaced by a restore of ${replacedBy ?? ''}`.trim() : state,
+    kind === 'restore' ? '' : grouped(removed.reduce((sum, { count }) => sum + count, 0)),
     shortBytes(size),
   ])
   return table(['run', 'created', 'state', 'things', 'size'], rows, ['things', 'size'])

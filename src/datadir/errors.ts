@@ -38,6 +38,9 @@ export class DatabaseDamagedError extends OpsError {
   }
 }
 
+/** A vacuum was killed while it wrote over the database; what it was writing lies in the folder of `--via`. */
+export class DatabaseOverwrittenError extends DatabaseDamagedError {}
+
 /**
  * A writer was killed in the middle of a transaction: `chroma.sqlite3-journal` must be rolled back before the
  * database can be read. Reading never does that to somebody's file.

@@ -6,6 +6,7 @@ import {
   DatabaseDamagedError,
   DatabaseFailedError,
   DatabaseJournalError,
+  DatabaseOverwrittenError,
   NotADataDirectoryError,
   SqliteMissingError,
 } from './errors.js'
@@ -195,7 +196,7 @@ function notADatabase(file: string, thrown: unknown): DatabaseDamagedError {
   if (!isOverwritten(file)) return new DatabaseDamagedError(file, thrown)
   const message =
     'a vacuum was killed while it wrote it; the whole database is in the folder that was named with --via, and cleanup --apply finishes the work from there'
-  return new DatabaseDamagedError(
+  return new DatabaseOverwrittenError(
     file,
     { message },
     `chroma-ops cleanup --path '${path.dirname(file)}' --apply`,

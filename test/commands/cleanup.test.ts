@@ -47,6 +47,25 @@ describe('cleanup', () => {
     expect(await stateOf(directory)).toEqual(before)
   })
 
+  test('what a restore has replaced is told apart in the quarantine, is not undone, and can be emptied', async () => {
+    const directory = await littered.copy()
+    const repo = path.join(directory, '..', `replaced-${path.basename(directory)}`)
+    await runCli(['backup', '--path', directory, '--type', 'physical', '--repo', repo, '--init'])
+    const restore = ['restore', 'latest', '--repo', repo, '--path', directory, '--mode', 'replace', STOPPED]
+    expect(await runCli(restore)).toMatchObject({ exitCode: 0 })
+    const list = await cleanup('quarantine', 'list', '--path', directory)
+    expect(list.stdout).toMatch(/replaced by a restore of \d{8}T\d{6}Z-/)
+    expect(documentOf(await cleanup('quarantine', 'list', '--path', directory, '--json'))).toMatchObject({
+      runs: [{ kind: 'restore', state: 'kept' }],
+    })
+    expect(await cleanup('undo', '--path', directory, STOPPED)).toMatchObject({ exitCode: 10 })
+    await cleanup('quarantine', 'empty', '--path', directory, '--apply')
+    expect(await cleanup('quarantine', 'list', '--path', directory)).toMatchObject({
+      stdout: expect.stringContaining('nothing is in'),
+    })
+    await rm(repo, { recursive: true })
+  })
+
   test('--apply, quarantine list, undo, quarantine empty', async () => {
     const directory = await littered.copy()
     const before = await stateOf(directory)

@@ -24,6 +24,13 @@ export const databaseEntries = {
     advice: 'stop the server, leave the directory as it is, and restore a backup, or rescue what can be read',
     command: RESCUE,
   },
+  DATABASE_OVERWRITTEN: {
+    severity: 'critical',
+    meaning: 'A vacuum with --via was killed while it wrote over chroma.sqlite3.',
+    consequence: 'No server can use the file. The whole database is in the folder that was named with --via.',
+    advice: 'do not delete that folder; let cleanup finish the work from there',
+    command: 'chroma-ops cleanup --path {path} --apply',
+  },
   DATABASE_NOT_CHECKED: {
     severity: 'info',
     meaning:

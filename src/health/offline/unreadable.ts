@@ -1,5 +1,5 @@
 import { OpsError } from '../../core/errors.js'
-import { DatabaseBusyError, SqliteMissingError } from '../../datadir/errors.js'
+import { DatabaseBusyError, DatabaseOverwrittenError, SqliteMissingError } from '../../datadir/errors.js'
 import type { Observation } from './catalogue.js'
 
 /** What a damaged database makes fail is a finding; the rest of the checks goes on. Other errors are thrown. */
@@ -14,6 +14,8 @@ export async function readable<T>(read: () => Promise<T>): Promise<T | Observati
 export function unreadable(error: unknown): Observation {
   const isOurs = error instanceof OpsError && DAMAGE.has(error.code)
   if (!isOurs || error instanceof DatabaseBusyError || error instanceof SqliteMissingError) throw error
+  if (error instanceof DatabaseOverwrittenError)
+    return { id: 'DATABASE_OVERWRITTEN', evidence: error.message }
   return {
     id: error.code === 'DATABASE_DAMAGED' ? 'DATABASE_DAMAGED' : 'DATABASE_UNREADABLE',
     evidence: error.message,

@@ -1,8 +1,9 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import { beforeAll, expect, test } from '@jest/globals'
 
+import { OVERWRITING } from '../../../src/datadir/overwritten.js'
 import { healthExitCode } from '../../../src/health/report.js'
 import { newCollection } from '../../helpers/api-for-suite.js'
 import { simpleRecords } from '../../helpers/simple-collection.js'
@@ -35,6 +36,17 @@ beforeAll(async () => {
     const unsaved = await newCollection(api, { name: 'unsaved' })
     await api.add(unsaved, simpleRecords(0, 20))
   })
+})
+
+test('a vacuum that was killed while it wrote over the database is named, and the command that finishes it', async () => {
+  const directory = await copyOf(sound)
+  const handle = await open(path.join(directory, 'chroma.sqlite3'), 'r+')
+  await handle.write(OVERWRITING, 0)
+  await handle.close()
+  const { findings } = await healthOfDirectory(directory)
+  expect(findings.filter(({ severity }) => severity === 'critical')).toMatchObject([
+    { id: 'DATABASE_OVERWRITTEN', command: `chroma-ops cleanup --path ${directory} --apply` },
+  ])
 })
 
 test('nothing is found where nothing was planted', async () => {
