@@ -3,6 +3,7 @@ export const SHORTEST_PATTERN = 4
 
 /** What a pattern begins with decides about almost every position. Longer patterns have a longer beginning. */
 const LONG_START = 8
+const SECOND_END = 16
 const FILTER_BITS = 20
 const FILTER_SHIFT = 32 - FILTER_BITS
 const FIRST = 0x9e3779b1
@@ -19,6 +20,8 @@ interface Alike {
 
 /** Where patterns begin: for each value of a hash the number of an entry of `groups`, from 1; 0 when there is none. */
 interface Starts {
+  /** Whether a slot is taken, in so few bytes that they stay in the processor's cache. */
+  readonly taken: Int32Array
   readonly slots: Int32Array
   readonly groups: Alike[][]
 }
@@ -31,9 +34,11 @@ interface Starts {
 export class BytePatterns {
   readonly longest: number
   readonly #patterns: readonly Buffer[]
-  readonly #starts: Starts = { slots: new Int32Array(1 << FILTER_BITS), groups: [] }
+  readonly #starts = noStarts()
   /** The same for patterns of less than eight bytes, by their first four. Null when there are none. */
   readonly #shortStarts: Starts | null
+  /** A filter over the second eight bytes of patterns that have them: cheaper than a hash of all their bytes. */
+  readonly #seconds = new Uint8Array(1 << FILTER_BITS)
   /** A filter over the hashes of whole patterns. */
   readonly #wholes = new Uint8Array(1 << FILTER_BITS)
 
@@ -41,9 +46,7 @@ export class BytePatterns {
   constructor(patterns: readonly Buffer[]) {
     this.#patterns = patterns
     const isShort = ({ length }: Buffer) => length < LONG_START
-    this.#shortStarts = patterns.some(isShort)
-      ? { slots: new Int32Array(1 << FILTER_BITS), groups: [] }
-      : null
+    this.#shortStarts = patterns.some(isShort) ? noStarts() : null
     let longest = 0
     for (const [index, pattern] of patterns.entries()) {
       if (pattern.length < SHORTEST_PATTERN) throw new Error('a pattern is too short')
@@ -54,6 +57,7 @@ export class BytePatterns {
       const hash = hashOf(pattern, 0, pattern.length)
       enter(short ?? this.#starts, { slot, length: pattern.length, hash, index })
       this.#wholes[slotOf(hash, 0)] = 1
+      if (pattern.length >= SECOND_END) this.#seconds[secondSlot(pattern, 0)] = 1
     }
     this.longest = longest
   }
@@ -65,7 +69,7 @@ export class BytePatterns {
   }
 
   #searchLong(bytes: Buffer, end: number, found: (pattern: number, offset: number) => void): void {
-    const { slots, groups } = this.#starts
+    const { taken, slots, groups } = this.#starts
     const last = Math.min(end, bytes.length - LONG_START + 1)
     if (last <= 0) return
     // The bytes at the position and the four after them, moved on byte by byte.
@@ -74,15 +78,16 @@ export class BytePatterns {
     for (let at = 0; at < last; at++) {
       low = (low >>> 8) | ((bytes[at + 3] ?? 0) << 24)
       high = (high >>> 8) | ((bytes[at + 7] ?? 0) << 24)
-      const group = slots[slotOf(low, high)] ?? 0
-      if (group !== 0) this.#compare(groups[group - 1] ?? [], bytes, at, found)
+      const slot = slotOf(low, high)
+      if (((taken[slot >>> 5] ?? 0) & (1 << (slot & 31))) === 0) continue
+      this.#compare(groups[(slots[slot] ?? 0) - 1] ?? [], bytes, at, found)
     }
   }
 
   #searchShort(
     bytes: Buffer,
     end: number,
-    { slots, groups }: Starts,
+    { taken, slots, groups }: Starts,
     found: (pattern: number, offset: number) => void,
   ): void {
     const last = Math.min(end, bytes.length - SHORTEST_PATTERN + 1)
@@ -90,8 +95,9 @@ export class BytePatterns {
     let low = shiftedIn(bytes, 0)
     for (let at = 0; at < last; at++) {
       low = (low >>> 8) | ((bytes[at + 3] ?? 0) << 24)
-      const group = slots[slotOf(low, 0)] ?? 0
-      if (group !== 0) this.#compare(groups[group - 1] ?? [], bytes, at, found)
+      const slot = slotOf(low, 0)
+      if (((taken[slot >>> 5] ?? 0) & (1 << (slot & 31))) === 0) continue
+      this.#compare(groups[(slots[slot] ?? 0) - 1] ?? [], bytes, at, found)
     }
   }
 
@@ -103,6 +109,7 @@ export class BytePatterns {
   ): void {
     for (const { length, byHash } of candidates) {
       if (at + length > bytes.length) continue
+      if (length >= SECOND_END && this.#seconds[secondSlot(bytes, at)] === 0) continue
       const hash = hashOf(bytes, at, at + length)
       if (this.#wholes[slotOf(hash, 0)] === 0) continue
       for (const index of byHash.get(hash) ?? [])
@@ -121,6 +128,15 @@ function slotOf(low: number, high: number): number {
   return imul(mixed ^ (mixed >>> 15), FIRST) >>> FILTER_SHIFT
 }
 
+function secondSlot(bytes: Buffer, at: number): number {
+  return slotOf(wordOf(bytes, at + 8), wordOf(bytes, at + 12))
+}
+
+function wordOf(bytes: Buffer, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
+  return low | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)
+}
+
 function hashOf(bytes: Buffer, from: number, to: number): number {
   let hash = to - from
   for (let at = from; at < to; at++) hash = imul(hash ^ (bytes[at] ?? 0), PRIME)
@@ -134,8 +150,14 @@ interface Entry {
   readonly index: number
 }
 
-function enter({ slots, groups }: Starts, { slot, length, hash, index }: Entry): void {
+function noStarts(): Starts {
+  const slots = 1 << FILTER_BITS
+  return { taken: new Int32Array(slots >>> 5), slots: new Int32Array(slots), groups: [] }
+}
+
+function enter({ taken, slots, groups }: Starts, { slot, length, hash, index }: Entry): void {
   if (slots[slot] === 0) slots[slot] = groups.push([])
+  taken[slot >>> 5] = (taken[slot >>> 5] ?? 0) | (1 << (slot & 31))
   const group = groups[(slots[slot] ?? 0) - 1] ?? []
   let alike = group.find((each) => each.length === length)
   if (alike === undefined) {
