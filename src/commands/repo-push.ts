@@ -5,7 +5,6 @@ import { bytes, plural } from '../output/format.js'
 import { withAudit } from './audit.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
-import { ownSpool, pushSpooled } from './spool.js'
 
 export function repoPushCommand(launcher: Launcher): Command {
   const command = new Command('push').description(
@@ -18,6 +17,7 @@ export function repoPushCommand(launcher: Launcher): Command {
 }
 
 async function push(context: CommandContext): Promise<void> {
+  const { ownSpool, pushSpooled } = await import('./spool.js')
   const store = await context.openRepositoryStore()
   const spool = await ownSpool(context, store)
   if (spool === null) throw new UsageError('no spool is named', { hint: 'name its folder with --spool-dir' })
