@@ -76,7 +76,13 @@ export function fileWords(settings: Settings): string[][] {
   ]
 }
 
-export const REPOSITORY_FLAGS: readonly Setting<unknown>[] = [catalogue.endpointUrl, catalogue.region]
+export const REPOSITORY_FLAGS: readonly Setting<unknown>[] = [
+  catalogue.endpointUrl,
+  catalogue.region,
+  catalogue.passphraseFile,
+  catalogue.passphraseCommand,
+  catalogue.repoKeyFile,
+]
 
 /** Credentials are named by these, and never contained in them. */
 export const SERVER_FLAGS: readonly Setting<unknown>[] = [

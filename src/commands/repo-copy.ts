@@ -113,10 +113,9 @@ async function openTarget(
   { from, other, key }: Sides,
 ): Promise<{ to: Repository; created: boolean }> {
   const { signal, host } = context
-  const [{ initMirror, initRepository, openRepository }, { givenNewKey, isNewKeyGiven }] = await Promise.all([
-    import('../backup/repository.js'),
-    import('./repository-access.js'),
-  ])
+  const { initMirror, initRepository, openRepository } = await import('../backup/repository.js')
+  const { givenNewKey, isNewKeyGiven } = await import('./repository-access.js')
+  const { KeyMissingError } = await import('../backup/key-errors.js')
   const mustStay = from.cipher !== null && flags.decrypt !== true
   const mustBeEncrypted =
     flags.newKey === true ? '--new-key' : mustStay ? 'the repository that is copied' : required(context)
@@ -127,6 +126,7 @@ async function openTarget(
   }
   let given: Promise<RepositoryKey | null> | undefined
   const newKey = () => (given ??= givenNewKey(context, flags))
+  if (flags.newKey === true && (await newKey()) === null) throw KeyMissingError.ofNew()
   const { repository, created } = await initRepository({
     store: other,
     now: host.now(),

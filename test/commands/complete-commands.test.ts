@@ -38,6 +38,14 @@ test.each([
   expect(completeCommands(hint, settings)).toBe(complete)
 })
 
+test('where the key of the repository is goes along; a passphrase from the environment is there anyway', () => {
+  const flags = { '--repo': './b', '--passphrase-file': 'my key' }
+  const settings = settingsOf(flags, { CHROMA_OPS_PASSPHRASE: 'secret' })
+  expect(completeCommands('"chroma-ops backup verify abc"', settings)).toBe(
+    `"chroma-ops backup verify abc --repo ./b --passphrase-file 'my key'"`,
+  )
+})
+
 test('the placeholder for a repository gives way to the one in use, if there is one', () => {
   const command = 'chroma-ops restore latest --mode replace --repo REPOSITORY --url http://x:8000'
   expect(completeCommand(command, settingsOf({ '--repo': './b', '--ca-file': 'ca.pem' }))).toBe(

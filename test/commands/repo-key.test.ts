@@ -167,6 +167,12 @@ test('repo copy makes a mirror, a copy with a new key, and a plain one only when
   const { id } = await runJson(['repo', 'key', 'list', ...repo])
   expect(mirror).toMatchObject({ to: { id, created: true, encrypted: true }, copied: [], failed: [] })
   const newKey = path.join(folder, 'new-key')
+  await expectFailure(opened('repo', 'copy', ...to('renewed'), '--new-key'), {
+    exitCode: 14,
+    code: 'KEY_MISSING',
+    message: 'no new key was given',
+    hint: '--new-key-file',
+  })
   await runJson(['repo', 'key', 'generate', newKey])
   const renewed = await runJson(
     opened('repo', 'copy', ...to('renewed'), '--new-key', '--new-key-file', newKey),
