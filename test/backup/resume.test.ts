@@ -1,7 +1,13 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 
 import { createBackup } from '../../src/backup/create-backup.js'
+import { createPhysicalBackup } from '../../src/backup/create-physical-backup.js'
 import { applyPrune } from '../../src/backup/prune-repository.js'
 import { openRepository, type Repository } from '../../src/backup/repository.js'
 import { verifyBackup } from '../../src/backup/verify-backup.js'
@@ -17,6 +23,7 @@ import {
   numberedBatch,
   sourceOf,
 } from '../helpers/backups.js'
+import { makeDirectory } from '../helpers/data-directories.js'
 import { DatedStore } from '../helpers/dated-store.js'
 import { DAY_MS, pruneJob, wholeBackups } from '../helpers/prunes.js'
 import { SharedStore, Shuffler } from '../helpers/shuffled-store.js'
@@ -108,6 +115,33 @@ test.each(repositories)(
   },
   120_000,
 )
+
+test.each(repositories)('files: blocks that a killed run has stored are not sent again: %p', async (make) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-resume-'))
+  try {
+    const directory = path.join(folder, 'data')
+    await makeDirectory(directory, { records: 30, saved: true })
+    const bytes = randomBytes(40 * 1024 * 1024)
+    await writeFile(path.join(directory, 'blob.bin'), bytes)
+    const store = new MortalStore(FIRST_NIGHT)
+    const repository = await make(store)
+    const job = { ...jobOf(repository, source), directory, tempDir: path.join(folder, 'temp') }
+    store.writesLeft = 6
+    await expect(createPhysicalBackup(job)).rejects.toThrow('the run is dead')
+    store.writesLeft = Infinity
+    const stored = store.sent
+    // A block more, in front of all others.
+    await writeFile(path.join(directory, 'a.bin'), bytes.subarray(1, 65_537))
+    const { head, resumed } = await createPhysicalBackup(job)
+    expect(stored).toBeGreaterThan(15_000_000)
+    expect(resumed?.bytes).toBeGreaterThan(stored / 2)
+    expect(store.sent - stored).toBe(head.sizes.added - (resumed?.bytes ?? 0))
+    const report = await verifyBackup({ repository, head, depth: 'records', progress: silentProgress })
+    expect(report.problems).toEqual([])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
 
 test('what a killed run has stored is told, and prune leaves it alone once it is used', async () => {
   const store = new MortalStore(FIRST_NIGHT)
