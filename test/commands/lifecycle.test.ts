@@ -86,6 +86,8 @@ describe('backup', () => {
         expect.objectContaining({ name: 'images', records: 20 }),
       ],
       unchangedCollections: expect.any(Number),
+      resumed: null,
+      degraded: [],
       restoreCommand: expect.stringContaining('chroma-ops restore '),
     })
     expect(JSON.stringify(result)).not.toContain('catalogue')
