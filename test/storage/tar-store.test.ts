@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
@@ -62,6 +62,15 @@ test('lists keys in order', async () => {
   expect(await keys('b/')).toEqual(['b/c'])
   expect(await keys('', 'b-d')).toEqual(['b/c', long])
   expect(await keys('nothing/')).toEqual([])
+})
+
+test('an archive that is cut off is not opened', async () => {
+  const whole = await readFile(file)
+  const cut = path.join(folder, 'cut.tar')
+  for (const length of [0, 100, 512, 700, 1024, whole.length - 1024]) {
+    await writeFile(cut, whole.subarray(0, length))
+    await expect(TarStore.open(cut)).rejects.toMatchObject({ exitCode: 13 })
+  }
 })
 
 test('takes nothing', async () => {

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 
+import { exportArchiveFile } from '../../../src/backup/archive/export-archive.js'
 import { importArchive } from '../../../src/backup/archive/import-archive.js'
 import type { OpenedArchive } from '../../../src/backup/archive/open-archive.js'
 import { BackupSource } from '../../../src/backup/backup-source.js'
@@ -151,6 +152,15 @@ describe('an archive', () => {
     const [key = ''] = await store.keys('objects/')
     await store.damage(key, (bytes) => withFlippedBit(bytes, 77))
     await expect(archiveBytes({ repository: own, head: whole })).rejects.toMatchObject({ exitCode: 13 })
+    const place = await mkdtemp(path.join(folder, 'nothing-'))
+    const job = { repository: own, head: whole, recipients: [], progress: silentProgress }
+    await expect(exportArchiveFile(job, path.join(place, 'a.tar'), false)).rejects.toMatchObject({
+      exitCode: 13,
+    })
+    await expect(exportArchiveFile(job, path.join(place, 'a.tar'), true)).rejects.toMatchObject({
+      exitCode: 13,
+    })
+    expect(await readdir(place)).toEqual([])
   })
 
   test('holds what was erased, so that no restore brings it back', async () => {
@@ -292,6 +302,19 @@ describe('importing an archive', () => {
     ])
     for (const isFile of [false, true])
       await expect(openEither(bytes, isFile)).rejects.toThrow('repo.json twice')
+  })
+
+  test('refuses one without its checksums, or with others', async () => {
+    const file = path.join(folder, 'sums.tar')
+    await writeFile(file, archive)
+    expect(spawnSync('tar', ['--delete', '-f', file, 'SHA256SUMS']).status).toBe(0)
+    const without = await readFile(file)
+    const altered = Buffer.from(archive)
+    altered.write('0000', altered.lastIndexOf('  repo.json') - 10)
+    for (const isFile of [false, true]) {
+      await expect(openEither(without, isFile)).rejects.toThrow('SHA256SUMS, its last file, is missing')
+      await expect(openEither(altered, isFile)).rejects.toThrow('repo.json does not match SHA256SUMS')
+    }
   })
 
   test('refuses what is no archive at all', async () => {
