@@ -7,15 +7,17 @@ import { readCatalogue } from '../../src/backup/catalogue-reader.js'
 import { readContents } from '../../src/backup/contents.js'
 import { createBackup } from '../../src/backup/create-backup.js'
 import { findRecords } from '../../src/backup/find-records.js'
-import type { BackupHead } from '../../src/backup/manifest.js'
+import { encodeHead, type BackupHead } from '../../src/backup/manifest.js'
 import { ObjectReader } from '../../src/backup/object-reader.js'
 import { objectKey } from '../../src/backup/object-reference.js'
+import type { Repository } from '../../src/backup/repository.js'
 import { verifyBackup } from '../../src/backup/verify-backup.js'
 import { silentProgress } from '../../src/core/progress.js'
 import type { RecordSource } from '../../src/core/records.js'
 import {
   collectionOf,
   jobOf,
+  newEncryptedRepository,
   newRepository,
   numberedBatch,
   readEverything,
@@ -23,13 +25,13 @@ import {
   sourceOf,
 } from '../helpers/backups.js'
 import { FaultyStore, withFlippedBit } from '../helpers/faulty-store.js'
-import { anyTimeline, ModelCollection } from '../helpers/timelines.js'
+import { anyTimeline, ModelCollection, type Change } from '../helpers/timelines.js'
 
 const always = { leastBytes: 0 }
 
-async function setUp() {
+async function setUp(make: (store: FaultyStore) => Promise<Repository> = newRepository) {
   const store = new FaultyStore()
-  const repository = await newRepository(store)
+  const repository = await make(store)
   let night = 0
   const backUp = async (source: RecordSource, overrides: Parameters<typeof jobOf>[2] = {}) => {
     const now = new Date(Date.UTC(2026, 10, 20 + night++, 2))
@@ -52,46 +54,61 @@ async function setUp() {
 }
 
 describe('a timeline of backups', () => {
+  const numbers = {
+    records: fc.integer({ min: 1, max: 60 }),
+    rows: fc.integer({ min: 1, max: 50 }),
+    mostLayers: fc.integer({ min: 1, max: 4 }),
+  }
+
   test('is read back as it was, whatever happened, when everything else has expired too', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        anyTimeline(7),
-        fc.integer({ min: 1, max: 60 }),
-        fc.integer({ min: 1, max: 50 }),
-        fc.integer({ min: 1, max: 4 }),
-        async (timeline, records, rows, mostLayers) => {
-          const { store, repository, backUp, expectEqual } = await setUp()
-          const model = new ModelCollection('docs', 3, records)
-          const heads: BackupHead[] = []
-          const sources: RecordSource[] = []
-          for (const day of timeline) {
-            for (const change of day) model.apply(change)
-            const source = sourceOf(model.collection(rows))
-            const head = await backUp(source, { layers: { ...always, mostLayers } })
-            await expectEqual(head, source)
-            heads.push(head)
-            sources.push(source)
-          }
-          const wanted = ['r0', 'r1', 'r2']
-          const report = await findRecords({ repository, ids: wanted, progress: silentProgress })
-          const found = report.backups.find(({ backup }) => backup === heads.at(-1)?.id)
-          const expected = model.ids.filter((id) => wanted.includes(id))
-          expect(found?.collections.flatMap(({ ids }) => ids) ?? []).toEqual(expected)
-          for (const head of heads.slice(0, -1)) {
-            await store.delete(`backups/${head.id}.json`)
-          }
-          const [last] = heads.slice(-1)
-          const [source] = sources.slice(-1)
-          if (last === undefined || source === undefined) throw new Error('no backup')
-          const needed = new Set<string>()
-          for await (const reference of objectsOf(repository, last)) needed.add(objectKey(reference))
-          for (const key of await store.keys('objects/')) if (!needed.has(key)) await store.delete(key)
-          await expectEqual(last, source)
-        },
-      ),
+      fc.asyncProperty(anyTimeline(7), fc.record(numbers), (days, sizes) => live(days, sizes, newRepository)),
       { numRuns: 40 },
     )
   })
+
+  test('is read back in an encrypted repository, with vectors that get lost and come back', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyTimeline(6, true), fc.record(numbers), (days, sizes) =>
+        live(days, sizes, newEncryptedRepository),
+      ),
+      { numRuns: 12 },
+    )
+  })
+
+  async function live(
+    timeline: readonly (readonly Change[])[],
+    { records, rows, mostLayers }: { records: number; rows: number; mostLayers: number },
+    make: (store: FaultyStore) => Promise<Repository>,
+  ): Promise<void> {
+    const { store, repository, backUp, expectEqual } = await setUp(make)
+    const model = new ModelCollection('docs', 3, records)
+    const heads: BackupHead[] = []
+    const sources: RecordSource[] = []
+    for (const day of timeline) {
+      for (const change of day) model.apply(change)
+      const source = sourceOf(model.collection(rows))
+      const head = await backUp(source, { layers: { ...always, mostLayers } })
+      await expectEqual(head, source)
+      heads.push(head)
+      sources.push(source)
+    }
+    const wanted = ['r0', 'r1', 'r2']
+    const report = await findRecords({ repository, ids: wanted, progress: silentProgress })
+    const found = report.backups.find(({ backup }) => backup === heads.at(-1)?.id)
+    const expected = model.ids.filter((id) => wanted.includes(id))
+    expect(found?.collections.flatMap(({ ids }) => ids) ?? []).toEqual(expected)
+    for (const head of heads.slice(0, -1)) {
+      await store.delete(`backups/${head.id}.json`)
+    }
+    const [last] = heads.slice(-1)
+    const [source] = sources.slice(-1)
+    if (last === undefined || source === undefined) throw new Error('no backup')
+    const needed = new Set<string>()
+    for await (const reference of objectsOf(repository, last)) needed.add(objectKey(reference))
+    for (const key of await store.keys('objects/')) if (!needed.has(key)) await store.delete(key)
+    await expectEqual(last, source)
+  }
 })
 
 describe('a layer', () => {
@@ -149,6 +166,50 @@ describe('a layer', () => {
     }
     expect(counts.slice(0, 32)).toEqual(Array.from({ length: 32 }, (__, layer) => layer + 1))
     expect(counts.slice(32)).toEqual(Array.from({ length: days - 32 }, (__, layer) => layer))
+  })
+})
+
+describe('vectors that the source has lost', () => {
+  test('make a layer, in which they are missing, and are not what the next backup builds on', async () => {
+    const { backUp, expectEqual, layersOf } = await setUp(newEncryptedRepository)
+    const model = new ModelCollection('docs', 3, 100)
+    const first = await backUp(sourceOf(model.collection(30)))
+    for (const record of [3, 50, 99]) model.apply({ kind: 'lose', record })
+    const lost = sourceOf(model.collection(30))
+    const partial = await backUp(lost)
+    expect(partial).toMatchObject({ status: 'partial', parent: first.id, counts: { missingVectors: 3 } })
+    const [layer] = await layersOf(partial)
+    expect(layer?.replacements.flatMap(({ missing }) => missing)).toEqual([[0, 3]])
+    await expectEqual(partial, lost)
+    model.apply({ kind: 'regain', record: 1 })
+    const fewer = sourceOf(model.collection(30))
+    const still = await backUp(fewer)
+    expect(still).toMatchObject({ status: 'partial', parent: first.id, counts: { missingVectors: 2 } })
+    await expectEqual(still, fewer)
+    for (const record of [0, 0]) model.apply({ kind: 'regain', record })
+    const whole = sourceOf(model.collection(30))
+    const third = await backUp(whole)
+    expect(third).toMatchObject({ status: 'complete', parent: first.id, sizes: { added: 0 } })
+    await expectEqual(third, whole)
+  })
+
+  test('in a base stay missing in layers above it', async () => {
+    const { repository, backUp, expectEqual, layersOf } = await setUp()
+    const model = new ModelCollection('docs', 3, 100)
+    for (const record of [0, 40, 41]) model.apply({ kind: 'lose', record })
+    const base = await backUp(sourceOf(model.collection(30)))
+    // As if it were complete: this version never builds on others, another one may.
+    const key = `backups/${base.id}.json`
+    await repository.store.delete(key)
+    await repository.store.put(key, encodeHead(repository, { ...base, status: 'complete' }))
+    model.apply({ kind: 'regain', record: 0 })
+    model.apply({ kind: 'lose', record: 70 })
+    model.apply({ kind: 'payload', record: 40 })
+    const source = sourceOf(model.collection(30))
+    const head = await backUp(source)
+    const [layer] = await layersOf(head)
+    expect(layer?.replacements.flatMap(({ rows, missing }) => [rows, ...missing])).toEqual([3, [1, 2]])
+    await expectEqual(head, source)
   })
 })
 

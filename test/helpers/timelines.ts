@@ -7,7 +7,7 @@ import { batchOf, definitionOf, type MemoryCollection, type PlainRecord } from '
 /** What happens to a collection between two backups; numbers choose records, whatever there is. */
 export type Change =
   | {
-      readonly kind: 'add' | 'delete' | 'payload' | 'vector' | 'both' | 'readd' | 'upsert'
+      readonly kind: 'add' | 'delete' | 'payload' | 'vector' | 'both' | 'readd' | 'upsert' | 'lose' | 'regain'
       readonly record: number
     }
   | { readonly kind: 'many'; readonly record: number; readonly rows: number }
@@ -15,6 +15,10 @@ export type Change =
 
 const one = fc.record({
   kind: fc.constantFrom('add', 'delete', 'payload', 'vector', 'both', 'readd', 'upsert'),
+  record: fc.nat({ max: 400 }),
+} as const)
+const lossOrGain = fc.record({
+  kind: fc.constantFrom('lose', 'regain'),
   record: fc.nat({ max: 400 }),
 } as const)
 const many = fc.record({
@@ -26,10 +30,15 @@ const rare = fc.record({
   kind: fc.constantFrom('reverse', 'clear', 'recreate', 'rename', 'describe'),
 } as const)
 
-/** Days with changes; on some of them none. */
-export function anyTimeline(days: number): fc.Arbitrary<readonly (readonly Change[])[]> {
+/** Days with changes; on some of them none. With `losses` vectors get lost, and come back. */
+export function anyTimeline(days: number, losses = false): fc.Arbitrary<readonly (readonly Change[])[]> {
   const day = fc.array(
-    fc.oneof({ arbitrary: one, weight: 12 }, { arbitrary: many, weight: 3 }, { arbitrary: rare, weight: 1 }),
+    fc.oneof(
+      { arbitrary: one, weight: 12 },
+      { arbitrary: many, weight: 3 },
+      { arbitrary: rare, weight: 1 },
+      { arbitrary: lossOrGain, weight: losses ? 8 : 0 },
+    ),
     { maxLength: 6 },
   )
   return fc.array(day, { minLength: 2, maxLength: days })
@@ -38,6 +47,8 @@ export function anyTimeline(days: number): fc.Arbitrary<readonly (readonly Chang
 /** A collection as a server keeps it: changed records stay where they are, new ones come last. */
 export class ModelCollection {
   readonly #dimension: number
+  /** Those that were lost, by the id of their record. */
+  readonly #lost = new Map<string, PlainRecord['embedding']>()
   #records: PlainRecord[] = []
   #versions = 0
   #life = 0
@@ -80,6 +91,8 @@ export class ModelCollection {
       case 'payload':
       case 'vector':
       case 'both':
+      case 'lose':
+      case 'regain':
         this.#applyTo(change.kind, change.record)
     }
   }
@@ -103,6 +116,8 @@ export class ModelCollection {
     else if (kind === 'upsert' && !this.ids.includes(`r${record}`)) this.#add(`r${record}`)
     else if (id === undefined) return
     else if (kind === 'delete') this.#delete(id)
+    else if (kind === 'lose') this.#lose(id)
+    else if (kind === 'regain') this.#regain(record)
     else if (kind === 'readd') {
       this.#delete(id)
       this.#add(id)
@@ -116,6 +131,23 @@ export class ModelCollection {
 
   #delete(id: string): void {
     this.#records = this.#records.filter((each) => each.id !== id)
+  }
+
+  #lose(id: string): void {
+    this.#records = this.#records.map((each) => {
+      if (each.id !== id || each.embedding === null) return each
+      this.#lost.set(id, each.embedding)
+      return { ...each, embedding: null }
+    })
+  }
+
+  /** The very vector that was lost, of one of those that lost theirs. */
+  #regain(record: number): void {
+    const lost = this.#records.filter(({ embedding }) => embedding === null)
+    const chosen = lost[record % Math.max(1, lost.length)]
+    this.#records = this.#records.map((each) =>
+      each === chosen ? { ...each, embedding: this.#lost.get(each.id) ?? null } : each,
+    )
   }
 
   #update(record: number, what: 'payload' | 'vector' | 'both'): void {
