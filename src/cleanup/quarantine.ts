@@ -3,7 +3,7 @@ import path from 'node:path'
 
 import { isErrno, throwIfAborted } from '../core/errors.js'
 import { withDirectoryLock } from '../datadir/directory-lock.js'
-import { explained } from '../datadir/own-folder.js'
+import { explained, explainedReading } from '../datadir/own-folder.js'
 import { syncFolder } from '../datadir/sync-folder.js'
 import { QuarantineRunError } from './errors.js'
 import { failureOf } from './remove-directories.js'
@@ -132,6 +132,6 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     return await readdir(folder)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
-    throw explained(error, `read ${folder}`)
+    throw explainedReading(error, folder)
   }
 }

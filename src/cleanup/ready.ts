@@ -5,7 +5,7 @@ import { isErrno } from '../core/errors.js'
 import { pendingSwap } from '../datadir/directory-swap.js'
 import { DatabaseJournalError, NotADataDirectoryError } from '../datadir/errors.js'
 import { requireNoHolder } from '../datadir/holder.js'
-import { explained } from '../datadir/own-folder.js'
+import { explainedReading } from '../datadir/own-folder.js'
 import { openDatabase } from '../datadir/sqlite.js'
 import { SwapUndecidedError } from '../datadir/swap-journal.js'
 import { VacuumUnfinishedError } from './errors.js'
@@ -18,7 +18,7 @@ export async function requireDatabase(directory: string): Promise<void> {
     if ((await lstat(path.join(directory, DATABASE_FILE))).isDirectory())
       throw new NotADataDirectoryError(directory, `its ${DATABASE_FILE} is a directory`)
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw explained(error, `look at ${path.join(directory, DATABASE_FILE)}`)
+    if (!isErrno(error, 'ENOENT')) throw explainedReading(error, path.join(directory, DATABASE_FILE))
     throw new NotADataDirectoryError(directory, `it holds no ${DATABASE_FILE}`)
   }
 }

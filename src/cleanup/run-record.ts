@@ -6,6 +6,7 @@ import {
   DirectoryAccessError,
   DiskFullError,
   explained,
+  explainedReading,
   makeOwnFolder,
   OWN_FOLDER,
 } from '../datadir/own-folder.js'
@@ -76,7 +77,7 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
     if (isRunRecord(parsed)) return parsed
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR') && !(error instanceof SyntaxError))
-      throw explained(error, `read ${folder}`)
+      throw explainedReading(error, folder)
   }
   throw new QuarantineRunError(`${folder} has no readable ${RUN_RECORD}`, {
     hint: 'see chroma-ops cleanup quarantine list',

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 import { DatabaseFailedError } from './errors.js'
-import { DirectoryAccessError, DiskFullError } from './own-folder.js'
+import { DirectoryUnreadableError, DiskFullError } from './own-folder.js'
 
 /** The same file seen from src/datadir and from dist/datadir. */
 const LAUNCHER = fileURLToPath(new URL('../../bin/copy-database.js', import.meta.url))
@@ -71,7 +71,7 @@ export class DatabaseCopier {
         hint: 'name another folder for temporary files with --temp-dir',
       })
     if (second === 'EACCES' || second === 'EPERM')
-      throw new DirectoryAccessError(`cannot copy ${this.#source}: permission denied`, {
+      throw new DirectoryUnreadableError(`cannot copy ${this.#source}: permission denied`, {
         hint: 'run as the user that owns the data directory',
       })
     throw new DatabaseFailedError(this.#source, new Error(`it cannot be copied: ${why}`))

@@ -17,6 +17,12 @@ export class DirectoryAccessError extends OpsError {
   override readonly exitCode = ExitCode.notAllowed
 }
 
+/** The directory, or a file in it, cannot be read. */
+export class DirectoryUnreadableError extends OpsError {
+  override readonly code = 'DIRECTORY_NOT_READABLE'
+  override readonly exitCode = ExitCode.notAllowed
+}
+
 /** The file system that holds the directory has no room for what is about to be done. */
 export class DiskFullError extends OpsError {
   override readonly code = 'DISK_FULL'
@@ -36,6 +42,17 @@ export async function makeOwnFolder(directory: string): Promise<string> {
       })
   }
   return folder
+}
+
+/** An error while `what` was read as one that can be acted upon; others pass through. */
+export function explainedReading(thrown: unknown, what: string): Error {
+  const cause = asError(thrown)
+  if (isErrno(thrown, 'EACCES', 'EPERM'))
+    return new DirectoryUnreadableError(`cannot read ${what}: permission denied`, {
+      cause,
+      hint: 'run as the user that owns the data directory',
+    })
+  return cause
 }
 
 /** An error of the file system as one that can be acted upon; others pass through. */

@@ -5,7 +5,7 @@ import { sleep } from '../core/abort.js'
 import { isErrno, throwIfAborted } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
 import { requireDatabase } from './data-directory.js'
-import { explained } from './own-folder.js'
+import { explained, explainedReading } from './own-folder.js'
 import { openDatabase } from './sqlite.js'
 import { copySparse } from './copy-file.js'
 import { DatabaseCopier } from './database-copier.js'
@@ -239,7 +239,7 @@ class TakenFiles {
     try {
       await this.#job.take(file.path, file)
     } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw explained(error, `read ${source}`)
+      if (!isErrno(error, 'ENOENT')) throw explainedReading(error, source)
       await this.#forget(scanned.path)
       return
     }

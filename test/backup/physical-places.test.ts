@@ -216,7 +216,7 @@ withRoot('a directory that may not be written to, or read (needs root and setpri
   await chmod(path.join(data, 'chroma.sqlite3'), 0o600)
   const own = path.join(theirs, 'repository')
   const unread = await run(['backup', '--path', data, '--repo', own, '--init', '--json'], wrapper)
-  expect(unread).toMatchObject({ exitCode: 14 })
+  expect(unread).toMatchObject({ exitCode: 14, document: { error: { code: 'DIRECTORY_NOT_READABLE' } } })
 })
 
 withRoot(

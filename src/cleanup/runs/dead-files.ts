@@ -3,7 +3,7 @@ import path from 'node:path'
 
 import { isErrno } from '../../core/errors.js'
 import { findHolder } from '../../datadir/holder.js'
-import { explained } from '../../datadir/own-folder.js'
+import { explained, explainedReading } from '../../datadir/own-folder.js'
 import type { Leftover, LeftoverPlace } from './leftover.js'
 
 export interface DeadFilesJob {
@@ -104,6 +104,6 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     return await readdir(folder)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
-    throw explained(error, `read ${folder}`)
+    throw explainedReading(error, folder)
   }
 }
