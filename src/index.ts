@@ -1,4 +1,7 @@
 /** The public surface of the library. */
+export { exportArchive, exportArchiveFile, type ExportArchiveJob } from './backup/archive/export-archive.js'
+export { importArchive, type ImportArchiveJob } from './backup/archive/import-archive.js'
+export { openArchive, type OpenArchiveJob, type OpenedArchive } from './backup/archive/open-archive.js'
 export type { BackupJob, BackupPlan, BackupSummary, PlannedBackupCollection } from './backup/backup-job.js'
 export { BackupSource } from './backup/backup-source.js'
 export { clockWarning } from './backup/clock.js'
@@ -24,6 +27,10 @@ export {
   SeriesAmbiguousError,
 } from './backup/errors.js'
 export { Erasures, recordErasure, type ErasedCollection, type ErasureJob } from './backup/erasures.js'
+export { exportRecords, type ExportRecordsJob } from './backup/files/export-records.js'
+export { FileSource } from './backup/files/file-source.js'
+export { findRecordFiles, importRecords, type ImportRecordsJob } from './backup/files/import-records.js'
+export { RecordFileError } from './backup/files/record-file-error.js'
 export {
   findRecords,
   type BackupHolding,
@@ -322,6 +329,7 @@ export {
 } from './storage/probe-store.js'
 export { RetryingStore, type StoreRetries } from './storage/retrying-store.js'
 export type { S3Credentials, S3Options } from './storage/s3-client.js'
+export { TarStore } from './storage/tar-store.js'
 export type { ProxyChoice, StoreProxy } from './storage/tunnel-agent.js'
 export { compareCollection, type CompareJob } from './transfer/compare.js'
 export {
