@@ -3,7 +3,6 @@ import {
   createDecipheriv,
   createHmac,
   createSecretKey,
-  hash,
   hkdfSync,
   randomBytes,
   type CipherGCM,
@@ -12,6 +11,7 @@ import {
 } from 'node:crypto'
 
 import { asError } from '../core/errors.js'
+import { halfSipHasher } from './half-sip-hash.js'
 
 const MAGIC = Buffer.from('COE1')
 const ID_BYTES = 16
@@ -49,10 +49,11 @@ export type Opened = { readonly plaintext: Buffer } | { readonly fault: CipherFa
  * random salt; see docs/format.md for the bytes. Holds keys, and shows none of them.
  */
 export class RepositoryCipher {
+  /** 32 bits, unsigned; decides where row groups end. */
+  readonly boundaryHash: (id: string) => number
   readonly #repository: Buffer
   readonly #blobs: KeyObject
   readonly #ids: KeyObject
-  readonly #boundaries: Buffer
 
   /** `repository`: its id, 32 hexadecimal digits. */
   constructor(master: KeyObject, repository: string) {
@@ -61,7 +62,7 @@ export class RepositoryCipher {
     const derive = (purpose: string) => derived(master, this.#repository, `chroma-ops ${purpose}`)
     this.#blobs = createSecretKey(derive('enc'))
     this.#ids = createSecretKey(derive('id'))
-    this.#boundaries = derive('boundaries')
+    this.boundaryHash = halfSipHasher(derive('boundaries'))
   }
 
   /** The content id of plaintext: 32 hexadecimal digits that say nothing to those without the key. */
@@ -72,13 +73,6 @@ export class RepositoryCipher {
   /** For {@link BlobIdentity}: stands for the key of a document. */
   documentName(kind: string, key: string): string {
     return this.#idOf(Buffer.from(`${kind}\0${key}`, 'utf8'))
-  }
-
-  /** 32 bits, unsigned; decides where row groups end. */
-  boundaryHash(id: string): number {
-    return hash('sha256', Buffer.concat([this.#boundaries, Buffer.from(id, 'utf8')]), 'buffer').readUInt32LE(
-      0,
-    )
   }
 
   seal(identity: BlobIdentity, plaintext: Uint8Array): Buffer {

@@ -4,7 +4,9 @@ import { BackupSource } from '../../src/backup/backup-source.js'
 import { backupsToCopy, copyBackups, isSameKey } from '../../src/backup/copy-repository.js'
 import { createBackup } from '../../src/backup/create-backup.js'
 import { recordErasure } from '../../src/backup/erasures.js'
+import { applyPrune } from '../../src/backup/prune-repository.js'
 import { listBackups } from '../../src/backup/list-backups.js'
+import type { BackupHead } from '../../src/backup/manifest.js'
 import { initMirror, openRepository, type Repository } from '../../src/backup/repository.js'
 import { verifyBackup } from '../../src/backup/verify-backup.js'
 import { silentProgress } from '../../src/core/progress.js'
@@ -21,6 +23,8 @@ import {
   sourceOf,
 } from '../helpers/backups.js'
 import { FaultyStore, withFlippedBit } from '../helpers/faulty-store.js'
+import { pruneJob, wholeBackups } from '../helpers/prunes.js'
+import { ModelCollection } from '../helpers/timelines.js'
 
 const OTHER = keyOf('another key')
 const small = collectionOf('small', [numberedBatch(40, 4, 's')])
@@ -99,6 +103,38 @@ test.each([
     expect(await target.keys('objects/')).toEqual(keys)
   },
 )
+
+test('layers above a base go along, and outlive the backups that they were built on', async () => {
+  const from = await newEncryptedRepository()
+  const model = new ModelCollection('docs', 3, 120)
+  const heads: BackupHead[] = []
+  for (let night = 0; night < 4; night++) {
+    for (const kind of ['both', 'readd', 'delete'] as const)
+      if (night > 0) model.apply({ kind, record: 10 * night })
+    const now = () => new Date(FIRST_NIGHT.getTime() + night * 60_000)
+    const job = { now, layers: { leastBytes: 0 }, type: night === 0 ? 'full' : 'incremental' } as const
+    heads.push((await createBackup(jobOf(from, sourceOf(model.collection(40)), job))).head)
+  }
+  expect(heads.map(({ requires }) => requires.length)).toEqual([0, 1, 1, 1])
+  const to = await newEncryptedRepository(target, OTHER)
+  expect(await copy(from, to)).toMatchObject({ failed: [] })
+  await expectSame(from, to)
+  const last = heads.at(-1)
+  if (last === undefined) throw new Error('no backup')
+  const parents = heads.slice(0, -1).map(({ id }) => id)
+  await applyPrune(
+    pruneJob(to, () => new Date(), {}, { named: parents, graceMs: 0, purgeNow: true, allowShrink: true }),
+  )
+  expect(await wholeBackups(to)).toEqual([last.id])
+  const [entry] = await listBackups(to)
+  if (entry?.head == null) throw new Error('a damaged manifest')
+  const { head } = entry
+  const report = await verifyBackup({ repository: to, head, depth: 'records', progress: silentProgress })
+  expect(report.problems).toEqual([])
+  expect(await readEverything(new BackupSource(to, head))).toEqual(
+    await readEverything(sourceOf(model.collection(40))),
+  )
+})
 
 test('a mirror has the id, the keys and the very bytes of the original', async () => {
   const store = new FaultyStore()
