@@ -1,6 +1,6 @@
 import { OpsError } from '../core/errors.js'
 import type { Progress } from '../core/progress.js'
-import { BlobNotFoundError } from '../storage/blob-store.js'
+import { hasBlob } from '../storage/has-blob.js'
 import { fence, isFenced } from './live-sessions.js'
 import { manifestKey } from './manifest.js'
 import { objectPrefix, type ObjectReference } from './object-reference.js'
@@ -67,7 +67,7 @@ export class LeftObjects {
     const objects = new Map<string, LeftObject[]>()
     const [runs, committed]: [string[], string[]] = [[], []]
     for (const backup of candidates) {
-      if (await isThere(repository, manifestKey(backup), signal)) {
+      if (await hasBlob(repository.store, manifestKey(backup), signal)) {
         committed.push(backup)
         continue
       }
@@ -102,7 +102,7 @@ export class LeftObjects {
     try {
       for (const backup of this.runs) {
         // It was only asleep, and has ended well.
-        if (await isThere(this.#repository, manifestKey(backup), signal)) continue
+        if (await hasBlob(this.#repository.store, manifestKey(backup), signal)) continue
         await fence(this.#repository, backup, signal)
       }
       for (const backup of [...this.runs, ...this.#committed])
@@ -130,19 +130,9 @@ interface Wanted {
 /** Asked after the own session was written: from now on nobody removes what the run has stored. */
 async function isLeft(repository: Repository, backup: string, signal: AbortSignal | undefined) {
   if (await isFenced(repository, backup, signal)) return false
-  return isThere(repository, sessionKey(backup), signal)
+  return hasBlob(repository.store, sessionKey(backup), signal)
 }
 
 function sessionKey(backup: string): string {
   return `sessions/${backup}.json`
-}
-
-async function isThere({ store }: Repository, key: string, signal: AbortSignal | undefined) {
-  try {
-    await store.stat(key, signal)
-    return true
-  } catch (error) {
-    if (error instanceof BlobNotFoundError) return false
-    throw error
-  }
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 
 import { BlobNotFoundError, type BlobInfo } from '../storage/blob-store.js'
+import { hasBlob } from '../storage/has-blob.js'
 import { parseBackupId } from './backup-id.js'
 import { decodeDocument } from './documents.js'
 import { BackupError, DocumentDamagedError } from './errors.js'
@@ -87,7 +88,7 @@ export async function fence({ store }: Repository, backup: string, signal?: Abor
 }
 
 export async function isFenced(repository: Repository, backup: string, signal?: AbortSignal) {
-  return isThere(repository, fenceKey(backup), signal)
+  return hasBlob(repository.store, fenceKey(backup), signal)
 }
 
 /** Throws a {@link BackupError} when the backup's own run was given up. */
@@ -104,7 +105,8 @@ export async function refuseFenced(repository: Repository, backup: string, signa
  */
 export async function mayRelyOn(repository: Repository, backup: string, signal?: AbortSignal) {
   return (
-    (await isThere(repository, manifestKey(backup), signal)) && !(await isFenced(repository, backup, signal))
+    (await hasBlob(repository.store, manifestKey(backup), signal)) &&
+    !(await isFenced(repository, backup, signal))
   )
 }
 
@@ -119,14 +121,4 @@ export async function listFences(
     if (parseBackupId(id) !== null) fences.set(id, modified)
   }
   return fences
-}
-
-async function isThere({ store }: Repository, key: string, signal: AbortSignal | undefined) {
-  try {
-    await store.stat(key, signal)
-    return true
-  } catch (error) {
-    if (error instanceof BlobNotFoundError) return false
-    throw error
-  }
 }

@@ -2,6 +2,7 @@ import { throwIfAborted } from '../core/errors.js'
 import { mapInOrder } from '../core/map-in-order.js'
 import type { Progress } from '../core/progress.js'
 import { BlobExistsError, type BlobInfo, type BlobStore } from '../storage/blob-store.js'
+import { hasBlob } from '../storage/has-blob.js'
 import { checksumFault } from './documents.js'
 import { fenceKey } from './live-sessions.js'
 import { manifestKey } from './manifest.js'
@@ -12,7 +13,6 @@ import { unsealJson } from './sealed-json.js'
 import {
   announcementKey,
   announcementOf,
-  isThere,
   keysIn,
   refuseForeign,
   spooledBackups,
@@ -160,7 +160,7 @@ async function commit({ spool, repository, signal }: PushJob, backup: string, is
     throw new SpoolDamagedError(`${key} in ${spool.folder} ${fault}`, {
       hint: 'the backup cannot be moved; make a new one and remove the folder',
     })
-  if (await isThere(repository, fenceKey(backup), signal)) throw new SpoolFencedError(backup)
+  if (await hasBlob(repository, fenceKey(backup), signal)) throw new SpoolFencedError(backup)
   try {
     await repository.putNew(key, bytes, signal)
   } catch (error) {
@@ -170,7 +170,7 @@ async function commit({ spool, repository, signal }: PushJob, backup: string, is
   const stored = (await repository.get(key, { signal })).bytes
   if (!Buffer.from(bytes).equals(stored))
     throw new SpoolDamagedError(`${key} in ${repository.displayUrl} is not what is in ${spool.folder}`)
-  if (!(await isThere(repository, fenceKey(backup), signal))) return
+  if (!(await hasBlob(repository, fenceKey(backup), signal))) return
   await repository.delete(key, AbortSignal.timeout(FAREWELL_MS))
   throw new SpoolFencedError(backup)
 }

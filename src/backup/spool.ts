@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import path from 'node:path'
 
 import { BlobNotFoundError, type BlobStore } from '../storage/blob-store.js'
+import { hasBlob } from '../storage/has-blob.js'
 import { LocalStore } from '../storage/local-store.js'
 import { parseBackupId } from './backup-id.js'
 import { SpoolForeignError } from './spool-errors.js'
@@ -30,7 +31,7 @@ export function openSpool(spoolDir: string, repositoryUrl: string): Spool {
 
 /** Whether the repository was seen before: only then is it known what its backups must look like. */
 export async function isPrepared({ store }: Spool, signal?: AbortSignal): Promise<boolean> {
-  return isThere(store, 'repo.json', signal)
+  return hasBlob(store, 'repo.json', signal)
 }
 
 /**
@@ -109,14 +110,4 @@ export async function keysIn(store: BlobStore, prefix: string, signal?: AbortSig
   const keys: string[] = []
   for await (const { key } of store.list(prefix, signal)) keys.push(key)
   return keys
-}
-
-export async function isThere(store: BlobStore, key: string, signal?: AbortSignal): Promise<boolean> {
-  try {
-    await store.stat(key, signal)
-    return true
-  } catch (error) {
-    if (error instanceof BlobNotFoundError) return false
-    throw error
-  }
 }

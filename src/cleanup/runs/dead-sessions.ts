@@ -1,4 +1,5 @@
-import { BlobNotFoundError, type BlobStore } from '../../storage/blob-store.js'
+import type { BlobStore } from '../../storage/blob-store.js'
+import { hasBlob } from '../../storage/has-blob.js'
 import type { Leftover, LeftoverPlace } from './leftover.js'
 
 const PREFIX = 'sessions/'
@@ -39,19 +40,9 @@ export function deadSessions(store: BlobStore, silentMs: number): LeftoverPlace 
  */
 async function fence(store: BlobStore, session: string, signal: AbortSignal | undefined): Promise<void> {
   const name = session.slice(PREFIX.length)
-  const isCommitted = () => isThere(store, `backups/${name}`, signal)
+  const isCommitted = () => hasBlob(store, `backups/${name}`, signal)
   if (await isCommitted()) return
   await store.put(`locks/${name}`, Buffer.from('{"format":1}\n'), signal)
   // Committed in the last moment: then it is a backup like any other.
   if (await isCommitted()) await store.delete(`locks/${name}`, signal)
-}
-
-async function isThere(store: BlobStore, key: string, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    await store.stat(key, signal)
-    return true
-  } catch (error) {
-    if (error instanceof BlobNotFoundError) return false
-    throw error
-  }
 }
