@@ -1,24 +1,21 @@
 import { randomBytes } from 'node:crypto'
 
-import * as v from 'valibot'
-
-import { BlobExistsError, BlobNotFoundError, type BlobStore } from '../storage/blob-store.js'
+import { BlobExistsError, type BlobStore } from '../storage/blob-store.js'
 import type { RepositoryCipher } from './cipher.js'
 import { RepositoryDamagedError, RepositoryNotFoundError } from './errors.js'
 import { KeyMissingError, KeysDamagedError, notEncrypted, otherRepository } from './key-errors.js'
 import type { RepositoryKey } from './key-file.js'
 import { slotKey } from './key-slot.js'
 import { createMaster, readSlots, unlock } from './key-slots.js'
-import { FORMAT, needsSchema, refuseUnknown } from './manifest.js'
-import { digestSchema } from './object-reference.js'
-import { sealJson, unsealJson } from './sealed-json.js'
-
-const REPOSITORY_KEY = 'repo.json'
-const REPAIR_HINT =
-  'put repo.json back from a copy, or write a new one with "chroma-ops repo init --repair": the backups do not depend on it'
-
-/** In `requires` of `repo.json`. */
-const ENCRYPTION = 'encryption'
+import { FORMAT } from './manifest.js'
+import {
+  ENCRYPTION,
+  readDescription,
+  REPAIR_HINT,
+  REPOSITORY_KEY,
+  type RepositoryDescription,
+} from './repository-description.js'
+import { sealJson } from './sealed-json.js'
 
 /** An opened repository. Stateless beside its store: several processes may use one at the same time. */
 export interface Repository {
@@ -30,13 +27,6 @@ export interface Repository {
   /** Null: the repository is not encrypted. */
   readonly cipher: RepositoryCipher | null
 }
-
-const documentSchema = v.object({
-  format: v.literal(FORMAT),
-  id: digestSchema,
-  created: v.string(),
-  requires: v.array(v.string()),
-})
 
 /** How to open a repository, and what it must be. */
 export interface RepositoryAccess {
@@ -168,8 +158,8 @@ export async function openRepository(job: OpenJob): Promise<Repository> {
 }
 
 /** What can be told without a key. Rejects like {@link openRepository}, but for keys. */
-export async function describeRepository({ store, signal }: OpenJob): Promise<Described> {
-  const described = await readIfThere(store, signal)
+export async function describeRepository({ store, signal }: OpenJob): Promise<RepositoryDescription> {
+  const described = await readDescription(store, signal)
   if (described === null) throw new RepositoryNotFoundError(store.displayUrl)
   return described
 }
@@ -179,7 +169,7 @@ export async function describeRepository({ store, signal }: OpenJob): Promise<De
  * nothing where there is a repository.
  */
 export async function initMirror(from: BlobStore, to: BlobStore, signal?: AbortSignal): Promise<boolean> {
-  if ((await readIfThere(to, signal)) !== null) return false
+  if ((await readDescription(to, signal)) !== null) return false
   await refuseOrphans(to, signal)
   // The description last: a repository without keys is good for nothing.
   for await (const { key } of from.list('keys/', signal))
@@ -199,7 +189,7 @@ async function refuseOrphans(store: BlobStore, signal: AbortSignal | undefined):
 
 async function openIfThere(job: OpenJob): Promise<Repository | null> {
   const { store, mustBe, mustBeEncrypted, signal } = job
-  const described = await readIfThere(store, signal)
+  const described = await readDescription(store, signal)
   if (described === null) return null
   const { isEncrypted, ...plain } = described
   if (mustBe !== undefined && mustBe.id !== plain.id)
@@ -222,32 +212,4 @@ async function keyOf({ store, key }: OpenJob): Promise<RepositoryKey> {
   const given = await key?.()
   if (given === null || given === undefined) throw new KeyMissingError(store.displayUrl)
   return given
-}
-
-async function readIfThere(store: BlobStore, signal: AbortSignal | undefined): Promise<Described | null> {
-  const read = async () => decode(store, (await store.get(REPOSITORY_KEY, { signal })).bytes)
-  try {
-    return await read()
-  } catch (error) {
-    if (error instanceof BlobNotFoundError) return null
-    // Once more, for the network and the disk err too.
-    if (error instanceof RepositoryDamagedError) return read()
-    throw error
-  }
-}
-
-type Described = Omit<Repository, 'cipher'> & { readonly isEncrypted: boolean }
-
-function decode(store: BlobStore, bytes: Uint8Array): Described {
-  const where = `${REPOSITORY_KEY} of ${store.displayUrl}`
-  const unsealed = unsealJson(bytes)
-  if ('damage' in unsealed)
-    throw new RepositoryDamagedError(`${where} ${unsealed.damage}`, { hint: REPAIR_HINT })
-  const needs = v.safeParse(needsSchema, unsealed.document)
-  if (needs.success) refuseUnknown(`repository ${store.displayUrl}`, needs.output, [ENCRYPTION])
-  const document = v.safeParse(documentSchema, unsealed.document)
-  if (!document.success)
-    throw new RepositoryDamagedError(`${where} is not the description of a repository`, { hint: REPAIR_HINT })
-  const { id, created, requires } = document.output
-  return { store, id, created, isEncrypted: requires.includes(ENCRYPTION) }
 }
