@@ -1,7 +1,6 @@
 import { throwIfAborted } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import { withOverallProgress } from '../core/overall-progress.js'
-import { newBackupId } from './backup-id.js'
 import type { BackupJob, BackupSummary } from './backup-job.js'
 import { writeContents, type CollectionOutcome } from './backup-writer.js'
 import { writeCollections, type WriteCollectionsJob } from './write-collections.js'
@@ -13,7 +12,7 @@ import { ObjectWriter } from './object-writer.js'
 import { PresentObjects } from './present-objects.js'
 import { ParentBackup } from './reuse.js'
 import { countNewCollections, findScope, typeOf, type BackupScopeFound } from './scope.js'
-import { Session } from './sessions.js'
+import { beginSession } from './sessions.js'
 
 const DEFAULT_CONCURRENCY = 4
 
@@ -31,7 +30,6 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   if (scope.collections.length === 0) refuse(job, scope, 0)
   refuseNarrowing(job, scope)
   const started = now()
-  const id = newBackupId(started, job.series)
   warnOfClock(job, scope, started)
   const parent =
     scope.parent && (await ParentBackup.open({ repository, head: scope.parent, progress, signal }))
@@ -39,7 +37,7 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   if (refusal !== null) throw refusal
   const pins = parent === null ? [] : [parent.head.id]
   const resumes = job.resume === false ? [] : await findDeadRuns(repository, job.series, signal)
-  const session = await Session.begin({ ...job, backup: id, pins, resumes })
+  const { id, session } = await beginSession({ ...job, started, pins, resumes })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
   let objects: ObjectWriter | undefined
   let committing = false

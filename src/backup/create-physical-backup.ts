@@ -7,7 +7,6 @@ import { pendingSwap } from '../datadir/directory-swap.js'
 import { takeSnapshot, type Snapshot } from '../datadir/snapshot.js'
 import type { SnapshotProof } from '../datadir/snapshot-proof.js'
 import { SwapUndecidedError } from '../datadir/swap-journal.js'
-import { newBackupId } from './backup-id.js'
 import { commitBackup, removeLeftovers, warnOfLeftovers } from './commit.js'
 import { describePhysicalBackup, entryOf } from './describe-physical.js'
 import { FileWriter } from './file-writer.js'
@@ -23,7 +22,7 @@ import { PresentObjects } from './present-objects.js'
 import { proveFiles } from './prove-files.js'
 import { countsAsLatest } from './resolve-backup.js'
 import { checkSeries } from './series.js'
-import { Session } from './sessions.js'
+import { beginSession } from './sessions.js'
 import { writeFileTable } from './write-file-table.js'
 
 export type { PhysicalBackupJob, PhysicalBackupSummary } from './physical-job.js'
@@ -48,11 +47,10 @@ export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<Phys
   const previous = heads.find(countsAsLatest) ?? null
   const parentHead = heads.find((head) => countsAsLatest(head) && head.type === 'physical')
   const started = now()
-  const id = newBackupId(started, job.series)
   const parent = parentHead ? await ParentFiles.open({ ...job, head: parentHead }) : null
   const pins = parent === null ? [] : [parent.head.id]
   const resumes = job.resume === false ? [] : await findDeadRuns(repository, job.series, signal)
-  const session = await Session.begin({ ...job, backup: id, pins, resumes })
+  const { id, session } = await beginSession({ ...job, started, pins, resumes })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
   let objects: ObjectWriter | undefined
   let committing = false

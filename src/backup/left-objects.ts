@@ -41,20 +41,20 @@ export class LeftObjects {
   readonly runs: readonly string[]
   readonly #repository: Repository
   readonly #objects: ReadonlyMap<string, readonly LeftObject[]>
-  /** Those that have committed, and left only the record of their session. */
-  readonly #committed: readonly string[]
+  /** Those that have committed, or were given up, and left only the record of their session. */
+  readonly #over: readonly string[]
 
   private constructor(
     repository: Repository,
     found: {
       readonly runs: readonly string[]
-      readonly committed: readonly string[]
+      readonly over: readonly string[]
       readonly objects: ReadonlyMap<string, readonly LeftObject[]>
     },
   ) {
     this.#repository = repository
     this.runs = found.runs
-    this.#committed = found.committed
+    this.#over = found.over
     this.#objects = found.objects
   }
 
@@ -65,13 +65,17 @@ export class LeftObjects {
     signal?: AbortSignal,
   ): Promise<LeftObjects> {
     const objects = new Map<string, LeftObject[]>()
-    const [runs, committed]: [string[], string[]] = [[], []]
+    const [runs, over]: [string[], string[]] = [[], []]
     for (const backup of candidates) {
-      if (await hasBlob(repository.store, manifestKey(backup), signal)) {
-        committed.push(backup)
+      if (
+        (await hasBlob(repository.store, manifestKey(backup), signal)) ||
+        (await isFenced(repository, backup, signal))
+      ) {
+        over.push(backup)
         continue
       }
-      if (!(await isLeft(repository, backup, signal))) continue
+      // Asked after the own session was written: from now on nobody removes what the run has stored.
+      if (!(await hasBlob(repository.store, `sessions/${backup}.json`, signal))) continue
       runs.push(backup)
       const prefix = objectPrefix(backup)
       for await (const { key, size } of repository.store.list(prefix, signal)) {
@@ -82,7 +86,7 @@ export class LeftObjects {
         objects.set(id, same)
       }
     }
-    return new LeftObjects(repository, { runs, committed, objects })
+    return new LeftObjects(repository, { runs, over, objects })
   }
 
   /** One with this content, of exactly so many stored bytes; `sha256` null: encrypted anew, they would be others. */
@@ -105,8 +109,8 @@ export class LeftObjects {
         if (await hasBlob(this.#repository.store, manifestKey(backup), signal)) continue
         await fence(this.#repository, backup, signal)
       }
-      for (const backup of [...this.runs, ...this.#committed])
-        await this.#repository.store.delete(sessionKey(backup), signal)
+      for (const backup of [...this.runs, ...this.#over])
+        await this.#repository.store.delete(`sessions/${backup}.json`, signal)
     } catch (error) {
       if (!(error instanceof OpsError)) throw error
       const message = `the records of killed runs stay in sessions/: ${error.message}`
@@ -125,14 +129,4 @@ interface Wanted {
   readonly id: string
   readonly size: number
   readonly sha256: string | null
-}
-
-/** Asked after the own session was written: from now on nobody removes what the run has stored. */
-async function isLeft(repository: Repository, backup: string, signal: AbortSignal | undefined) {
-  if (await isFenced(repository, backup, signal)) return false
-  return hasBlob(repository.store, sessionKey(backup), signal)
-}
-
-function sessionKey(backup: string): string {
-  return `sessions/${backup}.json`
 }

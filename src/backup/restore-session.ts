@@ -1,10 +1,9 @@
 import type { Progress } from '../core/progress.js'
 import { OpsError } from '../core/errors.js'
 import { StoreUnsupportedError } from '../storage/blob-store.js'
-import { newBackupId } from './backup-id.js'
 import type { BackupHead } from './manifest.js'
 import type { Repository } from './repository.js'
-import { Session } from './sessions.js'
+import { beginSession, type Session } from './sessions.js'
 
 export interface RestoreSessionJob {
   readonly repository: Repository
@@ -33,8 +32,15 @@ export async function whileRestoring<T>(job: RestoreSessionJob, work: () => Prom
 async function begin(job: RestoreSessionJob): Promise<Session | null> {
   const { head, now, progress } = job
   try {
-    const backup = newBackupId(now(), head.series)
-    return await Session.begin({ ...job, backup, kind: 'restore', pins: [head.id] })
+    const { series } = head
+    const { session } = await beginSession({
+      ...job,
+      series,
+      started: now(),
+      kind: 'restore',
+      pins: [head.id],
+    })
+    return session
   } catch (error) {
     // It is being removed, or the run is stopped: then there is nothing to go on with.
     const isRefused = error instanceof OpsError && !['BACKUP_FAILED', 'ABORTED'].includes(error.code)

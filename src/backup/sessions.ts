@@ -1,6 +1,8 @@
 import type { Progress } from '../core/progress.js'
 import { asError, OpsError } from '../core/errors.js'
 import { identifyProcess, type ProcessIdentity } from '../core/process-identity.js'
+import { BlobExistsError } from '../storage/blob-store.js'
+import { newBackupId } from './backup-id.js'
 import { encodeDocument } from './documents.js'
 import { BackupError } from './errors.js'
 import { mayRelyOn } from './live-sessions.js'
@@ -9,6 +11,7 @@ import type { Repository } from './repository.js'
 
 const HEARTBEAT_MS = 30_000
 const FAREWELL_MS = 5_000
+const MOST_IDS = 10
 
 export interface SessionJob {
   readonly repository: Repository
@@ -115,6 +118,20 @@ export class Session {
     if (!(error instanceof OpsError)) throw error
     const message = `${keyOf(this.#job)} ${what}: ${asError(error).message}`
     this.#job.progress.warn({ code: 'SESSION_RECORD', message })
+  }
+}
+
+/** {@link Session.begin} under a new id of the series; another one, where a run of the same millisecond has it. */
+export async function beginSession(
+  job: Omit<SessionJob, 'backup'> & { readonly series: string; readonly started: Date },
+): Promise<{ readonly id: string; readonly session: Session }> {
+  for (let attempt = 1; ; attempt++) {
+    const id = newBackupId(job.started, job.series)
+    try {
+      return { id, session: await Session.begin({ ...job, backup: id }) }
+    } catch (error) {
+      if (!(error instanceof BlobExistsError) || attempt === MOST_IDS) throw error
+    }
   }
 }
 

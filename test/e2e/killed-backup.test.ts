@@ -1,80 +1,106 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import { expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
 
-import { createBackup } from '../../src/backup/create-backup.js'
-import { verifyBackup } from '../../src/backup/verify-backup.js'
-import { silentProgress } from '../../src/core/progress.js'
-import { LocalStore } from '../../src/storage/local-store.js'
-import { jobOf, newRepository } from '../helpers/backups.js'
-import { sizeableSource } from '../helpers/sizeable-source.js'
+import { chromaForSuite } from '../helpers/chroma-server.js'
+import { startCli } from '../helpers/cli-process.js'
+import { startFaultProxy } from '../helpers/fault-proxy.js'
+import { sampleBatch } from '../helpers/records.js'
+import { runJson } from '../helpers/outcomes.js'
+import { backUp, expectEqual, expectSound, listedBackups } from '../helpers/repositories.js'
+import { withApi } from '../helpers/restores.js'
+import { seedServer } from '../helpers/server-seeds.js'
 
-const RATE = 8_000_000
+/** `npm run test:soak` kills more often. */
+const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 8)
 
-function start(directory: string) {
-  const helpers = path.join(process.cwd(), 'test', 'helpers')
-  return spawn(
-    process.execPath,
-    [
-      '--no-warnings',
-      '--import',
-      path.join(helpers, 'run-typescript.js'),
-      path.join(helpers, 'backup-process.ts'),
-      directory,
-      String(RATE),
-    ],
-    { env: { PATH: process.env['PATH'] }, stdio: ['ignore', 'inherit', 'inherit'] },
-  )
+const chroma = chromaForSuite()
+const home = { tenant: 'default_tenant', database: 'default_database', metadata: null, space: 'l2' } as const
+let folder: string
+let repo: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-killed-'))
+  repo = path.join(folder, 'backups')
+  const small = Array.from({ length: 8 }, (_, number) => ({
+    ...home,
+    name: `collection-${number}`,
+    records: sampleBatch({ rows: 60 * number, dimension: 32, first: 1000 * number }),
+  }))
+  // Large enough for layers.
+  const large = { ...home, name: 'large', records: sampleBatch({ rows: 600, dimension: 128 }) }
+  await withApi(chroma().url, (api) => seedServer(api, [...small, large]))
+  await backUp(chroma().url, repo, '--series', 'main')
+})
+
+afterAll(() => rm(folder, { recursive: true }))
+
+test(
+  `a backup killed ${KILLS} times: every listed one is whole, and the next run needs no help`,
+  async () => {
+    const { duration } = await startAndKill('main', Infinity)
+    let killed = 0
+    for (let round = 0; round < KILLS; round++) {
+      // With a parent, whose objects are used again, and without, so that all of them are written.
+      const series = round % 2 === 0 ? `series-${round}` : 'main'
+      if (series === 'main') await change(round)
+      const before = await listedBackups(repo)
+      const end = await startAndKill(series, duration * 1.1 * Math.random())
+      if (end.signal === 'SIGKILL') killed++
+      else expect(end).toMatchObject({ exitCode: 0, signal: null })
+      const after = await listedBackups(repo)
+      expect(after.filter((id) => !before.includes(id)).length).toBeLessThanOrEqual(1)
+      expect(after).toEqual(expect.arrayContaining(before))
+      await expectSound(repo)
+      await backUp(chroma().url, repo, '--series', series)
+      await expectEqual(chroma().url, repo, '--series', series)
+    }
+    expect(killed).toBeGreaterThan(0)
+    const { backup } = await runJson(['backup', 'show', '--repo', repo, '--series', 'main'])
+    expect(backup).toMatchObject({ type: 'incremental', requires: ['layers'] })
+  },
+  KILLS * 20_000,
+)
+
+/** Replaces and adds a few records, so that the next backup of the series has a layer of its own. */
+async function change(round: number): Promise<void> {
+  await withApi(chroma().url, async (api) => {
+    const name = { tenant: 'default_tenant', database: 'default_database', name: 'large' }
+    const { ids, ...rest } = sampleBatch({ rows: 12, dimension: 128, first: 10_000 + 100 * round })
+    const replaced = sampleBatch({ rows: 600, dimension: 128 }).ids.slice(40 * round, 40 * round + 8)
+    await api.upsert(await api.getCollection(name), { ...rest, ids: [...replaced, ...ids.slice(8)] })
+  })
 }
 
-/** Bytes of whole objects. */
-async function storedIn(directory: string): Promise<number> {
-  let bytes = 0
-  const objects = path.join(directory, 'objects')
-  for (const owner of await readdir(objects).catch(() => []))
-    for (const name of await readdir(path.join(objects, owner)))
-      if (!name.includes('~'))
-        bytes += (await stat(path.join(objects, owner, name)).catch(() => null))?.size ?? 0
-  return bytes
-}
-
-async function killAt(directory: string, bytes: number): Promise<number> {
-  const child = start(directory)
-  const ended = once(child, 'exit')
-  while ((await storedIn(directory)) < bytes && child.exitCode === null) await pause(10)
-  child.kill('SIGKILL')
-  await ended
-  expect(child.signalCode).toBe('SIGKILL')
-  return storedIn(directory)
-}
-
-test('a backup that is killed at half, and again, is gone on from: at most 55 % is sent again', async () => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-killed-backup-'))
+/** Kills a backup so many milliseconds after its first request; it may have ended before. */
+async function startAndKill(series: string, afterMs: number) {
+  let begin: () => void = () => {}
+  const begun = new Promise<void>((resolve) => (begin = resolve))
+  const proxy = await startFaultProxy({
+    target: chroma().url,
+    decide: () => {
+      begin()
+      return undefined
+    },
+  })
   try {
-    const whole = await createBackup(
-      jobOf(await newRepository(new LocalStore(path.join(folder, 'whole'))), sizeableSource()),
-    )
-    const total = whole.head.sizes.added
-    const directory = path.join(folder, 'killed')
-    const repository = await newRepository(new LocalStore(directory))
-    await killAt(directory, total * 0.25)
-    const stored = await killAt(directory, total * 0.5)
-    const now = () => new Date()
-    const { head, resumed, collections } = await createBackup(jobOf(repository, sizeableSource(), { now }))
-    const sent = (await storedIn(directory)) - stored
-    expect(resumed?.runs).toHaveLength(2)
-    expect(sent).toBe(head.sizes.added - (resumed?.bytes ?? 0))
-    expect(sent / total).toBeLessThanOrEqual(0.55)
-    expect(collections.map(({ digest }) => digest)).toEqual(whole.collections.map(({ digest }) => digest))
-    const report = await verifyBackup({ repository, head, depth: 'records', progress: silentProgress })
-    expect(report.problems).toEqual([])
-    expect(await readdir(path.join(directory, 'sessions'))).toEqual([])
+    const args = ['backup', '--url', proxy.url, '--repo', repo, '--series', series]
+    const cli = await startCli(args, { environment: { TMPDIR: folder } })
+    await Promise.race([begun, cli.ended])
+    const started = performance.now()
+    const timer = new AbortController()
+    if (Number.isFinite(afterMs))
+      void pause(afterMs, undefined, { signal: timer.signal }).then(
+        () => cli.kill('SIGKILL'),
+        () => {},
+      )
+    const { exitCode, signal } = await cli.ended
+    timer.abort()
+    return { exitCode, signal, duration: performance.now() - started }
   } finally {
-    await rm(folder, { recursive: true })
+    await proxy.close()
   }
-}, 120_000)
+}
