@@ -19,13 +19,16 @@ export interface CopyOneJob {
   readonly copier: ObjectCopier
   readonly head: BackupHead
   readonly concurrency: number
+  /** Asked right before the commit: rejects when somebody may have removed meanwhile what was copied. */
+  readonly confirm: () => Promise<void>
   readonly signal?: AbortSignal | undefined
 }
 
 /** Copies a backup whose stored bytes may stay as they are; `done`: catalogues of which all objects are there. */
 export async function copyVerbatim(job: CopyOneJob, done: Set<string>): Promise<void> {
-  const { from, to, copier, head, signal } = job
+  const { from, to, copier, head, confirm, signal } = job
   await copier.copyAll(head.id, objectsOf(from, head, { skip: done, signal }))
+  await confirm()
   await commitBackup(to, head, signal)
 }
 
@@ -47,6 +50,7 @@ export async function copyAnew(
         ? await catalogueContents(job, contents, { writer, needed, catalogues })
         : await fileContents(job, contents, { writer, needed, catalogues })
     const placed = await placeContents(written, writer, needed)
+    await job.confirm()
     await commitBackup(to, { ...head, contents: placed, sizes: sizesOf(head, needed) }, signal)
   } finally {
     await writer.settle()

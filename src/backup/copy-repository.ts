@@ -79,8 +79,8 @@ export async function copyBackups(job: CopyRepositoryJob): Promise<CopyReport> {
       else {
         await lease.confirm()
         try {
-          if (verbatim) await copyVerbatim({ ...job, copier, head }, done)
-          else await copyAnew({ ...job, copier, head }, catalogues)
+          const one = { ...job, copier, head, confirm: () => lease.confirmNow() }
+          await (verbatim ? copyVerbatim(one, done) : copyAnew(one, catalogues))
           copied.push(head.id)
         } catch (error) {
           if (!isDamage(error)) throw error
