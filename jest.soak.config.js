@@ -16,6 +16,7 @@ const often = {
   CHROMA_OPS_TEST_SERVER_KILLS: 50,
   CHROMA_OPS_TEST_CLEANUP_KILLS: 50,
   CHROMA_OPS_TEST_ORDERS: 2000,
+  CHROMA_OPS_TEST_RESUMES: 50,
 }
 for (const [name, value] of Object.entries(often)) process.env[name] ??= String(value)
 
@@ -24,7 +25,7 @@ export default {
   ...base,
   testMatch: [
     '<rootDir>/test/soak/*.soak.ts',
-    '<rootDir>/test/backup/{physical-backup,prune-races,restore-kill}.test.ts',
+    '<rootDir>/test/backup/{physical-backup,prune-races,restore-kill,resume}.test.ts',
     '<rootDir>/test/cleanup/killed.test.ts',
     '<rootDir>/test/health/offline/killed-server.test.ts',
     '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,physical-*,power-cut,queries,round-trip,s3}.test.ts',

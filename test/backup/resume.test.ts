@@ -28,6 +28,9 @@ import { DatedStore } from '../helpers/dated-store.js'
 import { DAY_MS, pruneJob, wholeBackups } from '../helpers/prunes.js'
 import { SharedStore, Shuffler } from '../helpers/shuffled-store.js'
 
+/** `npm run test:soak` tries more orders of kills. */
+const RUNS = Number(process.env['CHROMA_OPS_TEST_RESUMES'] ?? 2)
+
 /** From some write on it answers nothing any more, as it is for a run that is killed. */
 class MortalStore extends DatedStore {
   writesLeft = Infinity
@@ -110,7 +113,7 @@ test.each(repositories)(
         expect(result.head.sizes.stored).toBeLessThanOrEqual(whole.sizes.stored + 4096)
         expect(await store.keys('sessions/')).toEqual([])
       }),
-      { numRuns: 5 },
+      { numRuns: RUNS },
     )
   },
   120_000,
