@@ -43,9 +43,10 @@ export async function openSalvaged(
     throw new NotADataDirectoryError(directory, 'there is neither a database nor an index in it')
   damaged?.close()
   const aside = `${file}.damaged`
-  await rename(file, aside).catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT')) throw error
-  })
+  for (const suffix of ['', '-wal'])
+    await rename(`${file}${suffix}`, `${aside}${suffix}`).catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT')) throw error
+    })
   await rm(`${file}-journal`, { force: true })
   await writeFile(file, '')
   const database = await openDatabase(file, { mode: 'write' })
