@@ -78,7 +78,7 @@ export async function planRebuild(job: RebuildJob & { readonly tempDir: string }
  * collection, for `cleanup orphans`.
  *
  * Rejects with a DirectoryHeldError (11), HolderUnknownError (15), DirectoryLockedError (11), a GuardError
- * `VECTORS_LOST` (15), {@link RebuildUnsupportedError} or a SettingsNotChangeableError (16), an
+ * `VECTORS_LOST` or `NOTHING_TO_BUILD` (15), {@link RebuildUnsupportedError} or a SettingsNotChangeableError (16), an
  * IndexNotBuiltError (13), an EmbeddedServerError, or an AbortedError.
  */
 export async function rebuildIndex(

@@ -27,6 +27,9 @@ export function planOf(
   const before = settingsOf(collection)
   const after = { ...before, ...changes }
   const warnings = [
+    ...(records === 0
+      ? ['the collection has no records: --apply will refuse, for there is nothing to build']
+      : []),
     ...(before.space === 'cosine'
       ? [
           after.space === 'cosine'
@@ -42,12 +45,16 @@ export function planOf(
   return { collection: displayName(collection), records, withoutVector, before, after, warnings }
 }
 
-/** Throws a GuardError `VECTORS_LOST` (15). */
+/** Throws a GuardError `NOTHING_TO_BUILD` or `VECTORS_LOST` (15). */
 export function refuseLosses(
   { allowPartial, collection }: PlannedRebuild,
   { records, withoutVector }: RebuildPlan,
 ): void {
   const name = displayName(collection)
+  if (records === 0)
+    throw new GuardError('NOTHING_TO_BUILD', `${name} has no records, so an index of it would hold nothing`, {
+      hint: 'leave it: the server makes the index when the first records are written',
+    })
   if (records === withoutVector)
     throw new GuardError('VECTORS_LOST', `${name} has no vector that an index could be built from`, {
       hint: 'read what is left with "chroma-ops rescue", or restore the collection from a backup',

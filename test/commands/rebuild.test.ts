@@ -19,6 +19,7 @@ beforeAll(async () => {
   const chroma = await startChroma({ directory: data })
   const api = new ChromaApi(await connectTransport({ url: chroma.url }))
   await simpleCollection(api, 'docs', 40, 'cosine')
+  await simpleCollection(api, 'empty', 0)
   await api.transport.close()
   await chroma.halt()
 })
@@ -43,6 +44,14 @@ describe('rebuild index', () => {
     expect(stdout).toContain('cosine, ef_construction 100, max_neighbors 16 -> l2, ef_construction 100')
     expect(stdout).toContain('cosine data is already normalised')
     expect(await readdir(data)).toEqual(before)
+  })
+
+  test('a collection without records has nothing to build, and has lost nothing', async () => {
+    const flags = ['--collection', 'empty', '--server-stopped', '--json']
+    const plan = documentOf(await rebuild(...flags))
+    expect(plan).toMatchObject({ records: 0, warnings: [expect.stringContaining('nothing to build')] })
+    const refused = documentOf(await rebuild(...flags, '--apply'))
+    expect(refused).toMatchObject({ error: { code: 'NOTHING_TO_BUILD', exitCode: 15 } })
   })
 
   test('--apply builds it', async () => {
