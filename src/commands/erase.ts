@@ -13,6 +13,7 @@ import { ExitCode } from '../core/exit-code.js'
 import { displayName, type CollectionDefinition, type CollectionName } from '../core/records.js'
 import type { ErasureProof } from '../datadir/erase-proof.js'
 import { withAudit } from './audit.js'
+import { sqliteTempDir } from './cleanup-target.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { describeErasure, type Erasure, type ErasureHolding } from './describe-erase.js'
@@ -154,7 +155,11 @@ async function inDirectory(
     return { target: directory, collections, holdings, proof: null, left: 0 }
   }
   const serverStopped = flags.serverStopped ?? false
-  const { collections: holdings, proof } = await eraseFromDirectory({ ...job, serverStopped })
+  const { collections: holdings, proof } = await eraseFromDirectory({
+    ...job,
+    serverStopped,
+    sqliteTempDir: sqliteTempDir(context),
+  })
   return { target: directory, collections, holdings, proof, left: 0 }
 }
 

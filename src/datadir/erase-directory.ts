@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 
-import { OpsError, throwIfAborted } from '../core/errors.js'
+import { isErrno, OpsError, throwIfAborted } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
 import { isJsonObject } from '../core/json.js'
 import type { CollectionDefinition, CollectionName } from '../core/records.js'
@@ -69,7 +69,11 @@ export async function planDirectoryErasure(
  * {@link DirectoryTooOldError} (16), DiskFullError, or what opening the directory rejects with.
  */
 export async function eraseFromDirectory(
-  job: EraseDirectoryJob & { readonly serverStopped: boolean },
+  job: EraseDirectoryJob & {
+    readonly serverStopped: boolean
+    /** Where SQLite keeps temporary files, to be asked for space; absent: not asked. */
+    readonly sqliteTempDir?: string | undefined
+  },
 ): Promise<DirectoryErasure> {
   const { directory, serverStopped, signal } = job
   await requireNoHolder(directory, { serverStopped })
@@ -79,6 +83,7 @@ export async function eraseFromDirectory(
       refuseOld(data)
       const before = await sizeOf(directory)
       await requireRoom(directory, before)
+      if (job.sqliteTempDir !== undefined) await requireTempRoom(job.sqliteTempDir, directory, before)
       const texts = new ErasedTexts()
       await lock.stillMine()
       const surveyed = await eraseRows(data, job, texts)
@@ -202,6 +207,23 @@ async function requireRoom(directory: string, bytes: number): Promise<void> {
       hint: 'free some space first: free pages can be wiped only by writing the database anew',
     },
   )
+}
+
+/** The temporary file may be on another file system than the directory. */
+async function requireTempRoom(tempDir: string, directory: string, bytes: number): Promise<void> {
+  try {
+    if ((await stat(tempDir)).dev === (await stat(directory)).dev) return
+    const { bavail, bsize } = await statfs(tempDir)
+    const free = bavail * bsize
+    if (free >= bytes) return
+    throw new DiskFullError(
+      `erasing needs ${bytes} bytes of free space in ${tempDir}, where SQLite keeps temporary files; there are ${free}`,
+      { hint: 'set SQLITE_TMPDIR to a folder with more space, and run this again' },
+    )
+  } catch (error) {
+    // SQLite chooses another folder then.
+    if (!isErrno(error, 'ENOENT', 'EACCES')) throw error
+  }
 }
 
 async function sizeOf(directory: string): Promise<number> {
