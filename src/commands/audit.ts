@@ -6,6 +6,7 @@ import { ExitCode } from '../core/exit-code.js'
 import type { Repository } from '../backup/repository.js'
 import { jsonText } from '../output/json-text.js'
 import type { CommandContext } from './context.js'
+import { explainedRefusal } from './system-errors.js'
 
 export interface AuditedWork {
   /** Whose log the line goes to first; null: the state folder only. Read when the work has ended. */
@@ -35,11 +36,12 @@ export async function withAudit<T>(
     await record(context, audited, started, { outcome: 'done', ...resultDetails(result) })
     return result
   } catch (error) {
+    const failure = explainedRefusal(error)
     await record(context, audited, started, {
       outcome: 'failed',
-      code: error instanceof OpsError ? error.code : 'INTERNAL',
-      exitCode: error instanceof OpsError ? error.exitCode : ExitCode.failed,
-      message: asError(error).message,
+      code: failure instanceof OpsError ? failure.code : 'INTERNAL',
+      exitCode: failure instanceof OpsError ? failure.exitCode : ExitCode.failed,
+      message: asError(failure).message,
     })
     throw error
   }

@@ -8,6 +8,7 @@ import type { CommandContext, Launcher } from './context.js'
 import type { Host } from './host.js'
 import type { Interruption } from './interruption.js'
 import { flagTexts } from './shared-flags.js'
+import { explainedRefusal } from './system-errors.js'
 
 /** Of a monitoring plugin that could not find out; those of its findings are 0, 1 and 2. */
 const NAGIOS_UNKNOWN = 3
@@ -31,14 +32,16 @@ export class Run implements Launcher {
   /** What a failure ends with; a monitoring plugin has codes of its own. */
   failureCode(thrown: unknown): number {
     if (formatOf(this.#args) === 'nagios') return NAGIOS_UNKNOWN
-    return thrown instanceof OpsError ? thrown.exitCode : ExitCode.failed
+    const failure = explainedRefusal(thrown)
+    return failure instanceof OpsError ? failure.exitCode : ExitCode.failed
   }
 
   /** A failure as it is told: with commands that can be pasted. */
   async told(thrown: unknown): Promise<unknown> {
-    if (!(thrown instanceof OpsError) || this.#known === undefined) return thrown
+    const failure = explainedRefusal(thrown)
+    if (!(failure instanceof OpsError) || this.#known === undefined) return failure
     const { withCompleteHint } = await import('./complete-commands.js')
-    return withCompleteHint(thrown, this.#known)
+    return withCompleteHint(failure, this.#known)
   }
 
   /** Until the settings are known, the command line alone decides how we speak. */
