@@ -1,6 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
+
 import { GuardError, IntegrityError } from '../../core/errors.js'
 import { copyBackups, isSameKey, type CopyRepositoryJob } from '../copy-repository.js'
-import { manifestKey, type BackupHead } from '../manifest.js'
+import { decodeHead, manifestKey, type BackupHead } from '../manifest.js'
+import type { Repository } from '../repository.js'
 
 export type ImportArchiveJob = Omit<CopyRepositoryJob, 'backups'> & {
   /** The backup of the archive, `from`. */
@@ -27,7 +30,7 @@ export async function importArchive({ head, ...job }: ImportArchiveJob): Promise
   const [failure] = failed
   if (failure !== undefined)
     throw new IntegrityError(`${job.from.store.displayUrl} is damaged: ${failure.message}`, {
-      hint: 'take another copy of the archive; nothing was added to the repository',
+      hint: 'take another copy of the archive; no backup was added to the repository',
     })
   if (removed.length > 0)
     throw new GuardError(
@@ -45,9 +48,10 @@ export async function importArchive({ head, ...job }: ImportArchiveJob): Promise
 /** Two backups with one id: one of them is not what its name says. */
 async function refuseOther({ from, to, signal }: Omit<ImportArchiveJob, 'head'>, id: string): Promise<void> {
   if (!isSameKey(from, to)) return
-  const key = manifestKey(id)
-  const [ours, theirs] = [await to.store.get(key, { signal }), await from.store.get(key, { signal })]
-  if (Buffer.compare(ours.bytes, theirs.bytes) === 0) return
+  const read = async (repository: Repository) =>
+    decodeHead(repository, id, (await repository.store.get(manifestKey(id), { signal })).bytes)
+  // Bytes say nothing: a copy is encrypted and written anew, its fields maybe in another order.
+  if (isDeepStrictEqual(await read(to), await read(from))) return
   throw new GuardError('BACKUP_OTHER', `the repository holds another backup with the id ${id}`, {
     hint: 'import the archive into a repository of its own, with --init',
   })

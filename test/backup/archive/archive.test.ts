@@ -15,6 +15,7 @@ import { Erasures, recordErasure } from '../../../src/backup/erasures.js'
 import { listBackups } from '../../../src/backup/list-backups.js'
 import type { BackupHead } from '../../../src/backup/manifest.js'
 import { openRepository, type Repository } from '../../../src/backup/repository.js'
+import { resolveBackup } from '../../../src/backup/resolve-backup.js'
 import { verifyBackup } from '../../../src/backup/verify-backup.js'
 import { silentProgress } from '../../../src/core/progress.js'
 import { MemoryStore } from '../../../src/storage/memory-store.js'
@@ -201,7 +202,11 @@ describe('importing an archive', () => {
     await createBackup(jobOf(to, source, { layers: { leastBytes: 0 } }))
     const { from } = await opened(await openFile(archive, path.join(folder, 'again.tar')))
     expect(await importInto(from, to, head)).toMatchObject({ added: true })
-    expect(await importInto(from, to, head)).toEqual({ added: false, objects: 0, bytes: 0 })
+    const read = await resolveBackup(from, 'latest')
+    expect(await importInto(from, to, read)).toEqual({ added: false, objects: 0, bytes: 0 })
+    const elsewhere = await newRepository()
+    expect(await importInto(from, elsewhere, read)).toMatchObject({ added: true })
+    expect(await importInto(from, elsewhere, read)).toEqual({ added: false, objects: 0, bytes: 0 })
     await from.store.close()
     expect(
       (await verifyBackup({ repository: to, head, depth: 'records', progress: silentProgress })).problems,
