@@ -39,6 +39,12 @@ export class KeysDamagedError extends IntegrityError {
   override readonly code = 'KEYS_DAMAGED'
 }
 
+/** No slot has this name or label. */
+export class KeyNotFoundError extends OpsError {
+  override readonly code = 'KEY_NOT_FOUND'
+  override readonly exitCode = ExitCode.notFound
+}
+
 /** A passphrase or a key file that must not be used. */
 export class KeyRefusedError extends OpsError {
   override readonly code = 'KEY_REFUSED'
@@ -50,7 +56,7 @@ export function notEncrypted(what: string, because: string): GuardError {
     'REPOSITORY_NOT_ENCRYPTED',
     `${what} is not encrypted, although ${because} asks for it`,
     {
-      hint: 'check --repo; copy a plain repository into an encrypted one with "chroma-ops repo copy --to URL --new-key"',
+      hint: 'check --repo; a plain repository becomes an encrypted one elsewhere, without that setting, by chroma-ops repo copy --repo PLAIN --to NEW --new-key',
     },
   )
 }

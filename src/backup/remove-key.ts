@@ -1,4 +1,4 @@
-import { KeysDamagedError, keyGuard } from './key-errors.js'
+import { keyGuard, KeyNotFoundError, KeysDamagedError } from './key-errors.js'
 import type { RepositoryKey } from './key-file.js'
 import { encodeSlot, slotKey, unwrapMaster, type KeySlot } from './key-slot.js'
 import { readSlots } from './key-slots.js'
@@ -24,20 +24,20 @@ export interface KeyRemoval {
   readonly remaining: readonly KeySlot[]
 }
 
-/** What {@link removeKey} would do. Rejects with a GuardError (15) where it must not be done. */
+/** What {@link removeKey} would do. Rejects with a {@link KeyNotFoundError}, or a GuardError (15) where it must not be done. */
 export async function planRemoval({ repository, key, wanted, signal }: RemoveKeyJob): Promise<KeyRemoval> {
   const { store, id } = repository
   const { slots } = await readSlots(store, id, signal)
   const named = slots.filter(({ slot, label }) => slot === wanted || label === wanted)
   const [slot] = named
   if (slot === undefined)
-    throw keyGuard('KEY_NOT_FOUND', `there is no key ${wanted}`, {
+    throw new KeyNotFoundError(`there is no key ${wanted}`, {
       hint: `there are: ${slots.map(({ slot: name, label }) => `${name} (${label})`).join(', ')}`,
     })
   const remaining = slots.filter((each) => each !== slot)
   if (remaining.length === 0)
     throw keyGuard('KEY_LAST', `"${slot.label}" is the last key: without it nobody could read the backups`, {
-      hint: 'add another one first: chroma-ops repo key add',
+      hint: 'add another one first: "chroma-ops repo key add"',
     })
   if ((await unwrapMaster(slot, key)) !== null)
     throw keyGuard('KEY_IN_USE', `"${slot.label}" is the key that the repository was opened with`, {

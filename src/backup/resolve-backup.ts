@@ -88,7 +88,10 @@ export function matchId(repository: Repository, ids: readonly string[], prefix: 
   if (found === undefined) {
     const newest = [...ids].sort().reverse().slice(0, 5)
     throw new BackupNotFoundError(`no backup "${prefix}" in ${repository.store.displayUrl}`, {
-      hint: newest.length === 0 ? 'there is no backup yet' : `the newest are: ${newest.join(', ')}`,
+      hint:
+        newest.length === 0
+          ? 'there is none to choose from'
+          : `name it by its id, or the beginning of that; the newest are: ${newest.join(', ')}`,
     })
   }
   if (candidates.length > 1) {

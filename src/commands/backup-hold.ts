@@ -20,10 +20,12 @@ export function backupHoldCommand(launcher: Launcher): Command {
     .argument('<backup>', 'an id or its beginning, latest, latest~1, or a time')
     .option('--series <name>', 'choose among the backups of a series')
     .option('--reason <text>', 'why')
-    .addOption(parsed('--until <time>', 'release it by itself then: 2027-01-01T00:00Z', futureOf))
+    .addOption(parsed('--until <time>', 'release it by itself then: 2027-01-01T00:00Z', timeOf))
   return act(command, launcher, async (context, selector) => {
     const flags = command.opts<Flags>()
     context.changes('backup hold')
+    if (flags.until !== undefined && flags.until <= context.host.now())
+      throw new UsageError(`--until: ${instant(flags.until)} has passed`)
     const repository = await openOwnRepository(context)
     const { head } = await chooseBackup(context, repository, needed(selector), flags)
     const { HOLD, putMark } = await import('../backup/backup-marks.js')
@@ -82,7 +84,7 @@ async function removed(id: string): Promise<Error> {
   )
 }
 
-function futureOf(text: string): Date {
+function timeOf(text: string): Date {
   const time = new Date(/[T ].*:/.test(text) && !/(Z|[+-]\d\d:?\d\d)$/i.test(text) ? `${text}Z` : text)
   if (Number.isNaN(time.getTime()) || !/^\d{4}-\d\d-\d\d/.test(text))
     throw new UsageError(`"${text}" is not a time`, { hint: 'for example 2027-01-01 or 2027-01-01T12:00Z' })

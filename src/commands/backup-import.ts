@@ -24,6 +24,7 @@ export interface ImportFlags extends AgeIdentityFlags {
   readonly series?: string
   readonly tag?: readonly string[]
   readonly init?: boolean
+  readonly allowEmpty?: boolean
   readonly allowShrink?: boolean
   readonly allowMissingVectors?: boolean
   readonly allowNonFinite?: boolean
@@ -55,6 +56,7 @@ export function backupImportCommand(launcher: Launcher): Command {
     )
     .option('--series <name>', 'records: the series of the backup (default: import)')
     .addOption(repeated('--tag <key=value>', 'records: a note to find it by'))
+    .option('--allow-empty', 'records: also when there are none')
     .option('--allow-shrink', 'records: also when the last import had more than twice as many')
     .option('--allow-missing-vectors', 'records: also those without an embedding')
     .option('--allow-non-finite', 'records: also NaN and infinities in embeddings')
@@ -89,6 +91,7 @@ async function importTar(context: CommandContext, file: string, flags: ImportFla
     'space',
     'series',
     'tag',
+    'allowEmpty',
     'allowShrink',
     'allowMissingVectors',
     'allowNonFinite',

@@ -35,7 +35,7 @@ export async function importFiles(context: CommandContext, place: string, flags:
     },
     series: flags.series ?? settings.value(catalogue.series) ?? SERIES,
     tags: Object.fromEntries(pairsOf('--tag', flags.tag ?? [])),
-    allowEmpty: false,
+    allowEmpty: flags.allowEmpty ?? false,
     allowShrink: flags.allowShrink ?? false,
     actor,
     host: host.hostname,

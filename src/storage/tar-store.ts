@@ -118,7 +118,12 @@ export class TarStore implements BlobStore {
 
   #readOnly(): StoreUnsupportedError {
     return new StoreUnsupportedError(`${this.displayUrl} is an archive, which can only be read`, {
-      hint: `put its backup into a repository: "chroma-ops backup import ${this.displayUrl} --repo REPOSITORY"`,
+      hint: `put its backup into a repository: "chroma-ops backup import ${quoted(this.displayUrl)} --repo OTHER"`,
     })
   }
+}
+
+/** One word for a shell. */
+function quoted(text: string): string {
+  return /[^\w./-]/.test(text) ? `'${text.replaceAll("'", String.raw`'\\''`)}'` : text
 }

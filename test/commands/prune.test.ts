@@ -64,6 +64,14 @@ test('prune plans unless --apply is given; what it removed can be put back', asy
   expect(await listed()).toEqual([ids[3], ids[2], ids[1]])
 })
 
+test('a hold that would be over already is refused', async () => {
+  await expectFailure(['backup', 'hold', ids[0] ?? '', '--until', '2020-01-01', ...repo], {
+    exitCode: 2,
+    code: 'USAGE',
+    message: 'has passed',
+  })
+})
+
 test('a hold keeps a backup from prune and shows in the list, until it is released', async () => {
   await runJson(['backup', 'hold', ids[0] ?? '', '--reason', 'audit', '--until', '2099-01-01', ...repo])
   const prune = ['backup', 'prune', '--keep-last', '1', '--purge-now', '--apply', ...repo]

@@ -41,6 +41,12 @@ test('keys are added, listed and removed, but never the last one, nor the one in
     withPassphrase,
   )
   expect(added).toMatchObject({ key: { label: 'cron', kind: 'key-file' } })
+  await expectFailure(opened('repo', 'key', 'remove', 'nobody'), {
+    exitCode: 10,
+    code: 'KEY_NOT_FOUND',
+    message: 'there is no key nobody',
+    hint: 'cron',
+  })
   const { keys } = await runJson(['repo', 'key', 'list', ...repo])
   expect(keys).toMatchObject([
     { label: 'on paper', kind: 'passphrase' },
