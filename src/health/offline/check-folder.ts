@@ -23,7 +23,8 @@ export function folderObservations(
     })
   }
   const strange = [
-    ...foreign,
+    // A link to the folder of an index is followed by the server.
+    ...foreign.filter((name) => !known.has(name)),
     ...segmentFolders.flatMap(({ name, foreign: files }) => files.map((file) => `${name}/${file}`)),
   ]
   if (strange.length > 0)
