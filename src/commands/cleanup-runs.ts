@@ -62,6 +62,11 @@ async function placesOf(
   context: CommandContext,
   { olderThan, watchFor }: Flags,
 ): Promise<readonly LeftoverPlace[]> {
+  // Temporary files of a run that is alive can go untouched for a while too.
+  if (olderThan < LEAST_SILENCE)
+    throw new UsageError(
+      '--older-than must be 10m or more: what is younger may belong to a run that is alive',
+    )
   const { settings, host } = context
   const files = await import('../cleanup/runs/dead-files.js')
   const common = { silentMs: olderThan, now: host.now }
@@ -100,8 +105,6 @@ async function repositoryPlaces(
   const { deadSessions } = await import('../cleanup/runs/dead-sessions.js')
   const { deadFiles, isUnfinishedBlob } = await import('../cleanup/runs/dead-files.js')
   const { parseStoreUrl } = await import('../storage/store-url.js')
-  if (silentMs < LEAST_SILENCE)
-    throw new UsageError('--older-than must be 10m or more: a session is written again every 30 seconds')
   const { store } = await openOwnRepository(context)
   const location = parseStoreUrl(context.settings.value(catalogue.repo) ?? '')
   const sessions = deadSessions(store, silentMs)
@@ -116,7 +119,8 @@ function describeRuns(
   { applied, removed, freedBytes, errors, durationMs }: RunsResult,
   style: Style,
 ): string {
-  if (removed.length === 0 && errors.length === 0) return 'nothing is left over from killed runs'
+  if (removed.length === 0 && errors.length === 0)
+    return 'nothing is left over from runs that were killed so long ago (--older-than)'
   const known = removed.reduce((sum, { bytes: size }) => sum + (size ?? 0), 0)
   return [
     ...removed.map(

@@ -19,6 +19,8 @@ export function explainedRefusal(thrown: unknown): unknown {
   const refusal = refusals.get(errnoOf(thrown) ?? '')
   const error = asError(thrown)
   if (refusal === undefined || !('syscall' in error) || typeof error.syscall !== 'string') return thrown
+  if (error.syscall === 'listen' || error.syscall === 'bind')
+    return new SystemRefusedError(`cannot listen${objectOf(error)}: ${refusal.reason}`, PORT_REFUSED, error)
   const action = ACTIONS.get(error.syscall) ?? error.syscall
   return new SystemRefusedError(`cannot ${action}${objectOf(error)}: ${refusal.reason}`, refusal, error)
 }
@@ -36,6 +38,7 @@ const NOT_ALLOWED: Refusal = {
   reason: 'permission denied',
   hint: 'run as a user that may, such as the owner of the files',
 }
+const PORT_REFUSED: Refusal = { ...NOT_ALLOWED, hint: 'name another port: those below 1024 need more rights' }
 const FULL: Refusal = {
   code: 'DISK_FULL',
   exitCode: ExitCode.failed,

@@ -139,6 +139,7 @@ describe('cleanup', () => {
         'no such directory',
       ],
       [['runs', '--path', path.join(directory, 'nowhere')], 10, 'no such directory'],
+      [['runs', '--path', directory, '--older-than', '1s'], 2, 'may belong to a run that is alive'],
       [['--path', directory, '--apply', '--read-only', STOPPED], 15, 'cleanup is refused by --read-only'],
       [['--path', directory, '--apply', '--no-quarantine', STOPPED], 15, 'no repository is named'],
     ] as const

@@ -32,6 +32,14 @@ test.each([
   expect(explainedRefusal(refused)).toMatchObject({ exitCode, code: ours, message, cause: refused })
 })
 
+test('a port that may not be listened on asks for another one', () => {
+  const refused = Object.assign(new Error('no'), { code: 'EACCES', syscall: 'listen', port: 80 })
+  expect(explainedRefusal(refused)).toMatchObject({
+    message: 'cannot listen on port 80: permission denied',
+    hint: 'name another port: those below 1024 need more rights',
+  })
+})
+
 test('what the system did not refuse stays a bug', () => {
   const missing = Object.assign(new Error('no'), { code: 'ENOENT', syscall: 'open', path: '/data' })
   const unlike = Object.assign(new Error('no'), { code: 'EACCES' })
