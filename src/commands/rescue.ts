@@ -147,7 +147,7 @@ function describeRescue(result: ShownReport, style: Style): string {
     ),
     backup === null
       ? 'nothing has been written'
-      : `written as backup ${style.bold(backup.id)} (${backup.status}); restore it with --allow-partial, into another place`,
+      : `written as backup ${style.bold(backup.id)} (${backup.status}); restore it ${backup.status === 'partial' ? 'with --allow-partial, ' : ''}into another place`,
     ...(report === null ? [] : [`one line for each record in ${report}`]),
   ].join('\n')
 }
