@@ -11,7 +11,7 @@ import { namedDirectory, quarantineOf, sqliteTempDir } from './cleanup-target.js
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { UnknownWordError } from './errors.js'
-import { shellWord } from '../output/format.js'
+import { shellWord } from '../core/shell-word.js'
 import { requireBackupOf } from './require-backup.js'
 
 interface Flags {

@@ -4,7 +4,7 @@ import type { Setting } from '../config/setting.js'
 import { flagName, type Settings } from '../config/settings.js'
 import { OpsError } from '../core/errors.js'
 import type { ExitCode } from '../core/exit-code.js'
-import { shellWord } from '../output/format.js'
+import { shellWord } from '../core/shell-word.js'
 
 /** A failure whose hint names commands as they can be pasted into a shell. */
 class CompletedError extends OpsError {

@@ -3,7 +3,7 @@ import { catalogue } from '../config/catalogue.js'
 import { isCloud } from '../config/cloud.js'
 import type { Setting } from '../config/setting.js'
 import type { Settings } from '../config/settings.js'
-import { shellWord } from '../output/format.js'
+import { shellWord } from '../core/shell-word.js'
 import { fileWords, given, REPOSITORY_FLAGS, SERVER_FLAGS } from './complete-commands.js'
 
 type RestorableBackup = Pick<BackupHead, 'id' | 'status'>

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { Argument, Command } from 'commander'
 
 import { UsageError } from '../core/errors.js'
+import { shellWord } from '../core/shell-word.js'
 import type { ScheduledTask } from '../schedule/task.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
@@ -75,7 +76,7 @@ async function printKubernetes(context: CommandContext, { image }: Flags, planne
   const heading =
     file === null
       ? ''
-      : `# kubectl create configmap chroma-ops --from-file=${file.path}\n# Credentials: a secret "chroma-ops" whose keys are environment variables.\n`
+      : `# kubectl create configmap chroma-ops --from-file=${shellWord(file.path)}\n# Credentials: a secret "chroma-ops" whose keys are environment variables.\n`
   const text = heading + texts.join('---\n')
   context.output.result({ scheduler: 'kubernetes', files: [{ name: 'chroma-ops.yaml', text }] }, () =>
     text.trimEnd(),

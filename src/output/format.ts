@@ -61,13 +61,6 @@ export function columnName(name: string): string {
 
 const LONGEST_NAME = 64
 
-/** A word that a POSIX shell reads back as it is. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./~^-]+$/.test(text) && !text.startsWith('~')
-    ? text
-    : `'${text.replaceAll("'", `'\\''`)}'`
-}
-
 /**
  * Text from elsewhere made harmless for a terminal: control characters become visible escapes, except line
  * breaks, tabs and colours.

@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 
 import { isErrno, throwIfAborted, UsageError } from '../core/errors.js'
+import { shellWord } from '../core/shell-word.js'
 import type { AzureOptions } from './azure-client.js'
 import { StoreNotFoundError, StoreUnsupportedError, type BlobStore } from './blob-store.js'
 import type { GcsOptions } from './gcs-client.js'
@@ -78,7 +79,7 @@ async function localStore(path: string, signal: AbortSignal | undefined): Promis
   }
   if (await isEncryptedArchive(path))
     throw new StoreUnsupportedError(`${path} is encrypted for age recipients`, {
-      hint: `put its backup into a repository: "chroma-ops backup import ${path} --age-identity-file KEY --repo REPOSITORY"`,
+      hint: `put its backup into a repository: "chroma-ops backup import ${shellWord(path)} --age-identity-file KEY --repo OTHER"`,
     })
   return TarStore.open(path, signal)
 }

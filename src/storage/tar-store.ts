@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 
 import { throwIfAborted } from '../core/errors.js'
+import { shellWord } from '../core/shell-word.js'
 import {
   StoreUnsupportedError,
   type BlobInfo,
@@ -118,12 +119,7 @@ export class TarStore implements BlobStore {
 
   #readOnly(): StoreUnsupportedError {
     return new StoreUnsupportedError(`${this.displayUrl} is an archive, which can only be read`, {
-      hint: `put its backup into a repository: "chroma-ops backup import ${quoted(this.displayUrl)} --repo OTHER"`,
+      hint: `put its backup into a repository: "chroma-ops backup import ${shellWord(this.displayUrl)} --repo OTHER"`,
     })
   }
-}
-
-/** One word for a shell. */
-function quoted(text: string): string {
-  return /[^\w./-]/.test(text) ? `'${text.replaceAll("'", String.raw`'\\''`)}'` : text
 }

@@ -304,6 +304,16 @@ describe('records in files', () => {
     const { backup, collections } = await runJson([...into, '--collection', 'mine/new', '--space', 'cosine'])
     expect(backup).toMatchObject({ series: 'import', counts: { records: 2 } })
     expect(collections).toMatchObject([{ database: 'mine', name: 'new', dimension: 2 }])
+    await writeFile(at('empty.jsonl'), '')
+    const none = ['backup', 'import', at('empty.jsonl'), '--collection', 'none', '--series', 'none']
+    const empty = [...none, '--repo', at('foreign')]
+    await expectFailure(empty, {
+      exitCode: 15,
+      code: 'SOURCE_EMPTY',
+      message: 'no records',
+      hint: '--allow-empty',
+    })
+    expect(await runJson([...empty, '--allow-empty'])).toMatchObject({ backup: { counts: { records: 0 } } })
     const other = ['backup', 'import', at('nothing.jsonl'), '--collection', 'x', '--repo', at('foreign')]
     expect(documentOf(await runCli([...other, '--json']))).toMatchObject({ error: { exitCode: 2 } })
   })

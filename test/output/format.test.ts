@@ -10,7 +10,6 @@ import {
   harmless,
   instant,
   plural,
-  shellWord,
   shortBytes,
 } from '../../src/output/format.js'
 
@@ -72,13 +71,6 @@ test('a rate without time is no number', () => {
 
 test('an instant is in UTC', () => {
   expect(instant(new Date('2026-11-20T02:00:00.500+01:00'))).toBe('2026-11-20 01:00:00Z')
-})
-
-test('a shell reads words back as they are', () => {
-  expect(shellWord('s3://bucket/a-b_c')).toBe('s3://bucket/a-b_c')
-  expect(shellWord("it's")).toBe(`'it'\\''s'`)
-  expect(shellWord('~root')).toBe("'~root'")
-  expect(shellWord('')).toBe("''")
 })
 
 test('control characters from elsewhere cannot act on a terminal; colours stay', () => {

@@ -29,7 +29,7 @@ export async function importArchive({ head, ...job }: ImportArchiveJob): Promise
   const { copied, removed, failed, objects, bytes } = await copyBackups({ ...job, backups: [head] })
   const [failure] = failed
   if (failure !== undefined)
-    throw new IntegrityError(`${job.from.store.displayUrl} is damaged: ${failure.message}`, {
+    throw new IntegrityError(`the archive is damaged: ${failure.message}`, {
       hint: 'take another copy of the archive; no backup was added to the repository',
     })
   if (removed.length > 0)
