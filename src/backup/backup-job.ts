@@ -27,6 +27,8 @@ export interface BackupJob {
   readonly exclude?: readonly string[] | undefined
   /** Goes on from what killed runs of the series have stored; true if absent. */
   readonly resume?: boolean | undefined
+  /** Asked once everything was read: true makes the backup `partial`, though nothing is seen to lack. */
+  readonly isDoubtful?: (() => boolean) | undefined
   readonly allowEmpty: boolean
   readonly allowShrink: boolean
   /** Free text, for the manifest. */

@@ -19,13 +19,14 @@ export function describeBackup(backup: FinishedBackup): BackupHead {
   const { job, id, type, started, parent, written } = backup
   const finished = job.now()
   const { entries } = written
+  const isComplete = entries.every(({ status }) => status === 'complete')
   return {
     format: FORMAT,
     requires: written.layered ? [LAYERS] : [],
     id,
     series: job.series,
     type,
-    status: entries.every(({ status }) => status === 'complete') ? 'complete' : 'partial',
+    status: isComplete && !(job.isDoubtful?.() ?? false) ? 'complete' : 'partial',
     created: started.toISOString(),
     finished: finished.toISOString(),
     durationMs: Math.max(0, finished.getTime() - started.getTime()),

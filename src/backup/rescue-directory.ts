@@ -56,6 +56,8 @@ export async function rescueDirectory(job: RescueDirectoryJob): Promise<RescueRe
       source: rescue.source,
       target: { url: directory, fingerprint: { rescued: true, releases: rescue.releases } },
       scope: { tenants: [], databases: null },
+      // A copy of files that somebody wrote to, for one: it must not become the latest of a series.
+      isDoubtful: () => isDoubtful(rescue),
       allowEmpty: true,
       allowShrink: true,
     })
@@ -80,10 +82,11 @@ async function readAll({ progress, signal }: RescueDirectoryJob, { source }: Res
 
 function reportOf(
   directory: string,
-  { source, notes }: Rescue,
+  rescue: Rescue,
   backup: BackupHead | null,
   entries: readonly CollectionEntry[],
 ): RescueReport {
+  const { source, notes } = rescue
   const collections = [...source.rescued].sort((a, b) => (displayName(a) < displayName(b) ? -1 : 1))
   const failed = entries.flatMap((entry) =>
     entry.status === 'failed' && entry.error !== null
@@ -93,8 +96,11 @@ function reportOf(
   const isLost = collections.some(
     ({ records, whole, vectorsWithoutId }) => whole < records || vectorsWithoutId > 0,
   )
-  const isDoubtful =
-    failed.length > 0 || notes.length > 0 || collections.some((each) => each.notes.length > 0)
-  const exitCode = isLost ? ExitCode.critical : isDoubtful ? ExitCode.findings : ExitCode.ok
+  const hasFindings = failed.length > 0 || isDoubtful(rescue)
+  const exitCode = isLost ? ExitCode.critical : hasFindings ? ExitCode.findings : ExitCode.ok
   return { directory, notes, collections, failed, backup, exitCode }
+}
+
+function isDoubtful({ source, notes }: Rescue): boolean {
+  return notes.length > 0 || source.rescued.some((each) => each.notes.length > 0)
 }

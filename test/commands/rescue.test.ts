@@ -82,6 +82,16 @@ describe('rescue', () => {
     expect(restored).toMatchObject({ collections: [{ withoutVector: 1_200 }, { records: 20 }], exitCode: 3 })
   })
 
+  test('what a server worked on meanwhile is never the latest of a series, however whole it looks', async () => {
+    const live = ['rescue', '--path', chroma.directory, '--repo', path.join(folder, 'backups')]
+    const result = documentOf(await runCli([...live, '--series', 'live', '--json']))
+    expect(result).toMatchObject({
+      exitCode: 3,
+      notes: [expect.stringContaining('in use')],
+      backup: { status: 'partial', counts: { missingVectors: 0 } },
+    })
+  })
+
   test('needs a directory', async () => {
     const { exitCode } = await runCli(['rescue', '--repo', path.join(folder, 'backups')])
     expect(exitCode).toBe(2)
