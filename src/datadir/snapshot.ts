@@ -90,16 +90,25 @@ const ATTEMPTS = 5
 const PAUSE_MS = 500
 /** Times of files are as coarse as a tick of the kernel: what was written a moment ago may be written again. */
 const RACY_NS = 50_000_000n
+/** Longer than that. */
+const SETTLED_MS = 100
 
 async function takeOffline(job: SnapshotJob, taken: TakenFiles, holder: Holder): Promise<Snapshot | null> {
-  const before = await scanDirectory(job.directory)
-  await taken.update(before)
+  let before = await scanDirectory(job.directory)
   const source = before.journal === null ? null : await rolledBack(job)
-  const database = before.files.find(({ path: name }) => name === DATABASE_FILE)
-  if (database !== undefined) await taken.takeDatabase(database, source ?? undefined)
-  const after = await scanDirectory(job.directory)
-  if (!isSameScan(before, after) || !taken.holds(after)) return null
-  return describe(taken, after, { consistency: 'offline', holder, lockedMs: 0 })
+  for (let attempt = 1; ; attempt++) {
+    await taken.update(before)
+    const database = before.files.find(({ path: name }) => name === DATABASE_FILE)
+    if (database !== undefined && !taken.has(database))
+      await taken.takeDatabase(database, source ?? undefined)
+    const after = await scanDirectory(job.directory)
+    if (!isSameScan(before, after)) return null
+    if (taken.holds(after)) return describe(taken, after, { consistency: 'offline', holder, lockedMs: 0 })
+    // Written right before it was read: looked at a moment later, it can be told that it stayed as it was.
+    if (attempt === 2) return null
+    await sleep(SETTLED_MS, job.signal)
+    before = after
+  }
 }
 
 async function takeLive(job: SnapshotJob, taken: TakenFiles, holder: Holder): Promise<Snapshot> {
