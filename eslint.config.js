@@ -14,6 +14,7 @@ const mayImport = {
   cleanup: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
   health: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
   schedule: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
+  migrations: ['core', 'chroma', 'datadir', 'storage', 'transfer'],
   commands: [
     'core',
     'config',
@@ -26,6 +27,7 @@ const mayImport = {
     'cleanup',
     'health',
     'schedule',
+    'migrations',
   ],
 }
 const folders = Object.keys(mayImport)
@@ -38,6 +40,7 @@ const owned = {
   croner: ['schedule'],
   'cli-progress': ['output'],
   'cli-table3': ['output', 'commands'],
+  jiti: ['migrations'],
   libsql: ['datadir'],
   'node:sqlite': ['datadir'],
   undici: ['chroma'],

@@ -1,0 +1,42 @@
+/**
+ * A metadata value as a migration sees it. Integers within ±2^53 and doubles are numbers, larger integers
+ * bigints. A value that is given back as it was keeps its type; of others a whole number becomes an integer
+ * unless the key held a double before. {@link double} says it outright.
+ */
+export type MigrationValue =
+  string | boolean | number | bigint | MetadataDouble | readonly (string | boolean | number | bigint)[]
+
+export type MigrationMetadata = Readonly<Record<string, MigrationValue>>
+
+/** A number that is stored as a double even when it is whole. */
+export class MetadataDouble {
+  readonly value: number
+
+  constructor(value: number) {
+    this.value = value
+  }
+}
+
+/** `metadata: { score: double(1) }` is stored as `1.0`. */
+export function double(value: number): MetadataDouble {
+  return new MetadataDouble(value)
+}
+
+/** One record as the functions of a migration see it. */
+export interface MigrationRecord {
+  readonly id: string
+  /** Float32. Null when the server has lost it. */
+  readonly embedding: Float32Array | null
+  readonly document: string | null
+  readonly uri: string | null
+  readonly metadata: MigrationMetadata | null
+}
+
+/** What a transform gives back; the id must be the same. Numbers of the embedding are stored as float32. */
+export interface ChangedRecord {
+  readonly id: string
+  readonly embedding?: ArrayLike<number> | null
+  readonly document?: string | null
+  readonly uri?: string | null
+  readonly metadata?: MigrationMetadata | null
+}
