@@ -1,4 +1,5 @@
 import { connectionSettings } from './connection-settings.js'
+import { migrationSettings } from './migration-settings.js'
 import { repositorySettings } from './repository-settings.js'
 import { retentionSettings } from './retention-settings.js'
 import { runSettings } from './run-settings.js'
@@ -16,6 +17,7 @@ export const catalogue = {
   ...runSettings,
   ...retentionSettings,
   ...scheduleSettings,
+  ...migrationSettings,
 }
 
 export const allSettings: readonly (readonly [name: string, setting: Setting<unknown>])[] =
