@@ -1,4 +1,5 @@
 /** The public surface of the library. */
+export { backupBeforeChange, type BackupBeforeChangeJob } from './backup-before-change.js'
 export { exportArchive, exportArchiveFile, type ExportArchiveJob } from './backup/archive/export-archive.js'
 export { importArchive, type ImportArchiveJob } from './backup/archive/import-archive.js'
 export { openArchive, type OpenArchiveJob, type OpenedArchive } from './backup/archive/open-archive.js'
