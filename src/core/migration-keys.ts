@@ -14,6 +14,9 @@ export const TRASH_KEY = 'chroma-ops:trash'
 /** Beside {@link KEPT_KEY} and {@link TRASH_KEY}: until when it is kept, ISO 8601. Absent: for ever. */
 export const KEEP_UNTIL_KEY = 'chroma-ops:keep-until'
 
+/** Digests of what a copy-and-swap has copied; it goes with the kept collection. The value is the version of its format. */
+export const LEDGER_KEY = 'chroma-ops:ledger'
+
 export const LOCK_NAME = 'chroma-ops.lock'
 export const STATE_NAME = 'chroma-ops.state'
 /** Followed by the id of the lock: it was taken from a run that gave no sign of life. */

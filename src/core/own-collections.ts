@@ -1,5 +1,13 @@
 import type { Metadata } from './metadata.js'
-import { KEPT_KEY, LOCK_KEY, LOCK_NAME, STATE_KEY, STATE_NAME, TRASH_KEY } from './migration-keys.js'
+import {
+  KEPT_KEY,
+  LEDGER_KEY,
+  LOCK_KEY,
+  LOCK_NAME,
+  STATE_KEY,
+  STATE_NAME,
+  TRASH_KEY,
+} from './migration-keys.js'
 import { SHADOW_KEY } from './shadow-key.js'
 
 interface Named {
@@ -22,9 +30,14 @@ export function isLock({ name, metadata }: Named): boolean {
   return (name === LOCK_NAME || name.startsWith(`${LOCK_NAME}.`)) && (metadata?.has(LOCK_KEY) ?? false)
 }
 
+/** What a migration remembers of the records that it has copied. */
+export function isLedger({ metadata }: Pick<Named, 'metadata'>): boolean {
+  return metadata?.has(LEDGER_KEY) ?? false
+}
+
 /** Not the user's, and worth nothing to anybody else: never listed, backed up, restored or counted. */
 export function isHousekeeping(collection: Named): boolean {
-  return isShadow(collection) || isLock(collection)
+  return isShadow(collection) || isLock(collection) || isLedger(collection)
 }
 
 /** What else migrations keep. It is backed up like the user's own, and labelled where collections are listed. */

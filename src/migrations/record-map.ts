@@ -1,3 +1,4 @@
+import type { JsonValue } from '../core/json.js'
 import type { RecordBatch, Space } from '../core/records.js'
 
 /**
@@ -10,8 +11,18 @@ export interface RecordMap {
   readonly hash: string
   /** The result's space; null: as the source. */
   readonly space: Space | null
-  /** Whether vectors are made anew (by a provider or a function): they are compared otherwise then. */
+  /**
+   * Whether vectors are others than the source's (from a provider, cut, or by a function). What a function
+   * does is known only once it has done it: final when every record has been mapped.
+   */
   readonly newVectors: boolean
+  /**
+   * `embedding_function` of the result's configuration, as the API writes it. Absent: as the source, or none
+   * when vectors are made anew, for those would not be the source's function's.
+   */
+  readonly embeddingFunction?: JsonValue
+  /** Texts that a provider was asked for so far; those in the cache do not count. */
+  readonly embedded: number
   /** Records in, records out, in the same order; those left out are missing. Vectors may change in length. */
   map(batch: RecordBatch, signal: AbortSignal): Promise<RecordBatch>
 }

@@ -1,4 +1,5 @@
 import type { ChromaApi } from '../chroma/api.js'
+import type { OfficialClient } from '../chroma/official-client.js'
 import type { JsonValue } from '../core/json.js'
 import type { Progress } from '../core/progress.js'
 import type { CollectionName } from '../core/records.js'
@@ -20,6 +21,8 @@ export interface StepContext {
   readonly concurrency: number
   /** A folder for temporary files of this run. */
   readonly tempDir: string
+  /** The official client of the same tenant and database; called when a step asks for it. */
+  readonly openClient: () => Promise<OfficialClient>
   readonly now: () => Date
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -39,9 +42,17 @@ export interface StepOutcome {
 }
 
 export type Undo =
-  | { readonly kind: 'dropCreated'; readonly collection: CollectionRefJson }
+  /** What the step has created: one collection, or those of a split. */
+  | { readonly kind: 'dropCreated'; readonly collections: readonly CollectionRefJson[] }
   | { readonly kind: 'rename'; readonly collection: CollectionRefJson; readonly from: string }
-  | { readonly kind: 'setMetadata'; readonly collection: CollectionRefJson; readonly previous: JsonValue }
+  /** `applied`: what the step set; keys that differ from it by now were changed by somebody else, and stay. */
+  | {
+      readonly kind: 'setMetadata'
+      readonly collection: CollectionRefJson
+      readonly previous: JsonValue
+      readonly applied: JsonValue
+    }
+  /** `previous`: the values of the keys that the step has changed. */
   | {
       readonly kind: 'setConfiguration'
       readonly collection: CollectionRefJson
@@ -57,6 +68,8 @@ export type Undo =
       readonly keepUntil: string | null
       /** Of the map: records written since can be carried back only when vectors stayed what they were. */
       readonly newVectors: boolean
+      /** Digests of what was copied, which tell what was written since; null when there are none. */
+      readonly ledger: CollectionRefJson | null
     }
   | {
       readonly kind: 'untrash'
