@@ -12,7 +12,7 @@ import { ObjectWriter } from './object-writer.js'
 import { PresentObjects } from './present-objects.js'
 import { ParentBackup } from './reuse.js'
 import { countNewCollections, findScope, typeOf, type BackupScopeFound } from './scope.js'
-import { beginSession } from './sessions.js'
+import { takeTurn } from './turn.js'
 
 const DEFAULT_CONCURRENCY = 4
 
@@ -25,19 +25,10 @@ const DEFAULT_CONCURRENCY = 4
  * an AbortedError.
  */
 export async function createBackup(job: BackupJob): Promise<BackupSummary> {
-  const { repository, now, progress, signal } = job
-  const scope = await findScope(job)
-  if (scope.collections.length === 0) refuse(job, scope, 0)
-  refuseNarrowing(job, scope)
-  const started = now()
+  const { repository, progress, signal } = job
+  const { seen, id, session } = await takeTurn(job, () => look(job))
+  const { scope, parent, resumes, started } = seen
   warnOfClock(job, scope, started)
-  const parent =
-    scope.parent && (await ParentBackup.open({ repository, head: scope.parent, progress, signal }))
-  const refusal = refusalWithoutParent(job.type, parent)
-  if (refusal !== null) throw refusal
-  const pins = parent === null ? [] : [parent.head.id]
-  const resumes = job.resume === false ? [] : await findDeadRuns(repository, job.series, signal)
-  const { id, session } = await beginSession({ ...job, started, pins, resumes })
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
   let objects: ObjectWriter | undefined
   let committing = false
@@ -85,6 +76,22 @@ export async function createBackup(job: BackupJob): Promise<BackupSummary> {
   } finally {
     await session.end()
   }
+}
+
+/** At the source and in the repository; refuses what need not even begin. */
+async function look(job: BackupJob) {
+  const { repository, progress, signal } = job
+  const scope = await findScope(job)
+  if (scope.collections.length === 0) refuse(job, scope, 0)
+  refuseNarrowing(job, scope)
+  const started = job.now()
+  const parent =
+    scope.parent && (await ParentBackup.open({ repository, head: scope.parent, progress, signal }))
+  const refusal = refusalWithoutParent(job.type, parent)
+  if (refusal !== null) throw refusal
+  const pins = parent === null ? [] : [parent.head.id]
+  const resumes = job.resume === false ? [] : await findDeadRuns(repository, job.series, signal)
+  return { scope, entries: scope.entries, parent, pins, resumes, started }
 }
 
 async function writeAll(work: WriteCollectionsJob) {

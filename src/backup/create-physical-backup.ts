@@ -22,7 +22,7 @@ import { PresentObjects } from './present-objects.js'
 import { proveFiles } from './prove-files.js'
 import { countsAsLatest } from './resolve-backup.js'
 import { checkSeries } from './series.js'
-import { beginSession } from './sessions.js'
+import { takeTurn } from './turn.js'
 import { writeFileTable } from './write-file-table.js'
 
 export type { PhysicalBackupJob, PhysicalBackupSummary } from './physical-job.js'
@@ -42,15 +42,9 @@ const PROOFS = 3
 export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<PhysicalBackupSummary> {
   checkSeries(job.series)
   await refuseHalfSwapped(job.directory)
-  const { repository, now, progress, signal } = job
-  const heads = readableHeads(await listBackups(repository, { series: job.series, signal }))
-  const previous = heads.find(countsAsLatest) ?? null
-  const parentHead = heads.find((head) => countsAsLatest(head) && head.type === 'physical')
-  const started = now()
-  const parent = parentHead ? await ParentFiles.open({ ...job, head: parentHead }) : null
-  const pins = parent === null ? [] : [parent.head.id]
-  const resumes = job.resume === false ? [] : await findDeadRuns(repository, job.series, signal)
-  const { id, session } = await beginSession({ ...job, started, pins, resumes })
+  const { repository, progress, signal } = job
+  const { seen, id, session } = await takeTurn(job, () => look(job))
+  const { previous, parent, resumes, started } = seen
   const concurrency = job.concurrency ?? DEFAULT_CONCURRENCY
   let objects: ObjectWriter | undefined
   let committing = false
@@ -75,6 +69,19 @@ export async function createPhysicalBackup(job: PhysicalBackupJob): Promise<Phys
   } finally {
     await session.end()
   }
+}
+
+async function look(job: PhysicalBackupJob) {
+  const { repository, series, signal } = job
+  const entries = await listBackups(repository, { series, signal })
+  const heads = readableHeads(entries)
+  const previous = heads.find(countsAsLatest) ?? null
+  const parentHead = heads.find((head) => countsAsLatest(head) && head.type === 'physical')
+  const started = job.now()
+  const parent = parentHead ? await ParentFiles.open({ ...job, head: parentHead }) : null
+  const pins = parent === null ? [] : [parent.head.id]
+  const resumes = job.resume === false ? [] : await findDeadRuns(repository, series, signal)
+  return { entries, previous, parent, pins, resumes, started }
 }
 
 async function refuseHalfSwapped(directory: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished } from 'node:stream/promises'
 
 import { throwIfAborted } from '../../core/errors.js'
 import type { ArchiveEntry } from './archive-entries.js'
@@ -20,22 +20,28 @@ export async function writeTar(
   throwIfAborted(signal)
   const { TarArchive } = await import('archiver')
   const archive = new TarArchive()
-  const written = pipeline(archive, sink)
-  // Awaited at the end; a sink that fails earlier ends the wait below.
+  const broken = new Promise<never>((_, reject) => {
+    archive.on('error', reject)
+  })
+  // Waited for below, as soon as there is something to wait for.
+  broken.catch(() => undefined)
+  const written = finished(sink, { readable: false })
   written.catch(() => undefined)
+  archive.pipe(sink)
   try {
     for await (const { name, bytes } of entries) {
       throwIfAborted(signal)
       const added = once(archive, 'entry')
       added.catch(() => undefined)
       archive.append(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), { name, ...SAME })
-      await Promise.race([added, written])
+      await Promise.race([added, written, broken])
     }
-    await Promise.race([archive.finalize(), written])
-    await written
+    await Promise.race([archive.finalize(), written, broken])
+    await Promise.race([written, broken])
   } catch (error) {
-    archive.abort()
-    archive.destroy()
+    // The archive is left to itself: destroyed or aborted, it would throw what it is about to take up where nobody
+    // catches it. It holds nothing but memory.
+    archive.unpipe(sink)
     sink.destroy()
     await Promise.allSettled([written])
     throw error
