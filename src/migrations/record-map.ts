@@ -16,10 +16,7 @@ export interface RecordMap {
    * does is known only once it has done it: final when every record has been mapped.
    */
   readonly newVectors: boolean
-  /**
-   * `embedding_function` of the result's configuration, as the API writes it. Absent: as the source, or none
-   * when vectors are made anew, for those would not be the source's function's.
-   */
+  /** `embedding_function` of the result's configuration, as the API writes it. Absent: as the source's. */
   readonly embeddingFunction?: JsonValue
   /** Texts that a provider was asked for so far; those in the cache do not count. */
   readonly embedded: number
