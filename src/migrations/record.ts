@@ -1,10 +1,14 @@
+import type { SparseVector } from '../core/metadata.js'
+
 /**
  * A metadata value as a migration sees it. Integers within ±2^53 and doubles are numbers, larger integers
  * bigints. A value that is given back as it was keeps its type; of others a whole number becomes an integer
- * unless the key held a double before. {@link double} says it outright.
+ * unless the key held a double before. {@link double} says it outright. A list holds values of one type and
+ * is never empty.
  */
-export type MigrationValue =
-  string | boolean | number | bigint | MetadataDouble | readonly (string | boolean | number | bigint)[]
+export type MigrationValue = MigrationScalar | readonly MigrationScalar[] | SparseVector
+
+export type MigrationScalar = string | boolean | number | bigint | MetadataDouble
 
 export type MigrationMetadata = Readonly<Record<string, MigrationValue>>
 
@@ -32,7 +36,10 @@ export interface MigrationRecord {
   readonly metadata: MigrationMetadata | null
 }
 
-/** What a transform gives back; the id must be the same. Numbers of the embedding are stored as float32. */
+/**
+ * What a transform gives back; the id must be the same. A field that is left out stays as it was; null takes a
+ * document, a URI or the metadata away. Numbers of the embedding are stored as float32, and as many as before.
+ */
 export interface ChangedRecord {
   readonly id: string
   readonly embedding?: ArrayLike<number> | null
