@@ -16,7 +16,7 @@ import { ServerApi } from './server-api.js'
 export type { CollectionRef } from './api-path.js'
 export type { GetRequest, Include } from './codec/get-answer.js'
 export type { QueryHit, VectorQuery } from './codec/query.js'
-export type { PreFlight } from './server-api.js'
+export { cloudQuota, type PreFlight, type ServerQuota } from './server-api.js'
 
 /**
  * Chroma takes `null` for "leave it" and refuses `{}`; but it replaces the whole of the metadata, and leaves
@@ -199,15 +199,19 @@ export class ChromaApi extends ServerApi {
     await this.addEncoded(collection, encodeRecords(batch), signal)
   }
 
-  /** Like {@link add}, for a body made by `encodeRecords`. */
-  async addEncoded(collection: CollectionRef, body: Uint8Array, signal?: AbortSignal): Promise<void> {
-    await this.#known(collection, () => this.transport.send(this.#post(collection, 'add', body, signal)))
+  /** Like {@link add}, or {@link upsert}, for a body made by `encodeRecords`. */
+  async addEncoded(
+    collection: CollectionRef,
+    body: Uint8Array,
+    signal?: AbortSignal,
+    operation: 'add' | 'upsert' = 'add',
+  ): Promise<void> {
+    await this.#known(collection, () => this.transport.send(this.#post(collection, operation, body, signal)))
   }
 
   /** Replaces vectors and documents of existing ids; their metadata is merged, as Chroma does it. */
   async upsert(collection: CollectionRef, batch: RecordBatch, signal?: AbortSignal): Promise<void> {
-    const request = this.#post(collection, 'upsert', encodeRecords(batch), signal)
-    await this.#known(collection, () => this.transport.send(request))
+    await this.addEncoded(collection, encodeRecords(batch), signal, 'upsert')
   }
 
   /** Ids that are not there are no error. */
@@ -216,9 +220,12 @@ export class ChromaApi extends ServerApi {
     ids: readonly string[],
     signal?: AbortSignal,
   ): Promise<void> {
-    if (ids.length === 0) return
-    const request = this.#post(collection, 'delete', JSON.stringify({ ids }), signal)
-    await this.#known(collection, () => this.transport.send(request))
+    const size = Math.min(ids.length, this.mostPerRequest)
+    for (let at = 0; at < ids.length; at += size) {
+      const body = JSON.stringify({ ids: ids.slice(at, at + size) })
+      const request = this.#post(collection, 'delete', body, signal)
+      await this.#known(collection, () => this.transport.send(request))
+    }
   }
 
   /** The nearest records, nearest first. Fewer than asked for when vectors are lost. */

@@ -38,7 +38,7 @@ export class RecordFetcher {
   readonly #collection: CollectionDefinition
   readonly #options: RecordFetcherOptions
   /** More ids at once were too much for the server. */
-  #mostIds = Infinity
+  #mostIds: number
   /** Ids to try at once where vectors are lost: one where most are, many where few are. */
   #group = 250
 
@@ -46,6 +46,7 @@ export class RecordFetcher {
     this.#api = api
     this.#collection = collection
     this.#options = options
+    this.#mostIds = api.mostPerRequest
   }
 
   /** More ids than this are asked for in several requests. */

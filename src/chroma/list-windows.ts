@@ -41,7 +41,9 @@ export async function withListing<T>(
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await consume(listIds(attempt <= DISTURBED_LISTINGS ? job : { ...job, window: Infinity }))
+      return await consume(
+        listIds(attempt <= DISTURBED_LISTINGS ? job : { ...job, window: job.api.mostPerRequest }),
+      )
     } catch (error) {
       if (!(error instanceof CollectionChangingError) || attempt > DISTURBED_LISTINGS) throw error
     }

@@ -8,7 +8,7 @@ export function serverLookup(api: ChromaApi, collection: CollectionDefinition): 
   const fetcher = new RecordFetcher(api, collection)
   return {
     count: (signal) => api.count(collection, signal),
-    listIds: (signal) => listIds({ api, collection, window: Infinity, signal }),
+    listIds: (signal) => listIds({ api, collection, window: api.mostPerRequest, signal }),
     fetch: (ids, signal) => fetcher.fetch(ids, signal),
   }
 }

@@ -8,6 +8,12 @@ import { RecordFetcher } from './fetch-records.js'
 /** A server takes 40 MiB. Smaller bodies are written no slower, and the next is made while one is written. */
 const BODY_BYTES = 2 * 1024 * 1024
 
+export interface WriterOptions {
+  readonly bodyBytes?: number
+  /** What happens to a record that has the id already; default: it stays. */
+  readonly existing?: 'keep' | 'replace'
+}
+
 /** The server has confirmed records that it does not have. */
 export class WriteNotKeptError extends ChromaServerError {
   constructor(collection: CollectionDefinition, missing: number) {
@@ -17,24 +23,26 @@ export class WriteNotKeptError extends ChromaServerError {
 
 /**
  * Adds records to one collection on a server, in order. There must be no other writer of the same records:
- * an id that is there already is left as it is.
+ * an id that is there already is left as it is, or written over as Chroma's upsert does it.
  */
 export class ServerCollectionWriter {
   readonly #api: ChromaApi
   readonly #collection: CollectionDefinition
   readonly #fetcher: RecordFetcher
+  readonly #existing: 'keep' | 'replace'
   #preFlight: PreFlight | undefined
   #bodyBytes: number
 
   constructor(
     api: ChromaApi,
     collection: CollectionDefinition,
-    { bodyBytes = BODY_BYTES }: { readonly bodyBytes?: number } = {},
+    { bodyBytes = BODY_BYTES, existing = 'keep' }: WriterOptions = {},
   ) {
     this.#api = api
     this.#collection = collection
     this.#fetcher = new RecordFetcher(api, collection)
     this.#bodyBytes = bodyBytes
+    this.#existing = existing
   }
 
   /**
@@ -46,7 +54,7 @@ export class ServerCollectionWriter {
     const { maxBatchSize, base64 } = this.#preFlight
     const prepare = (row: number): Piece | null => {
       if (row === batch.ids.length) return null
-      const end = row + this.#rowsFrom(batch, row, maxBatchSize)
+      const end = row + this.#rowsFrom(batch, row, Math.min(maxBatchSize, this.#api.mostPerRequest))
       const records = sliceRows(batch, row, end)
       return { records, body: encodeRecords(records, { base64 }), end }
     }
@@ -69,7 +77,8 @@ export class ServerCollectionWriter {
   async #add({ records, body }: Body, base64: boolean, signal: AbortSignal | undefined): Promise<void> {
     const { retries } = this.#api.transport.stats.retry
     try {
-      await this.#api.addEncoded(this.#collection, body, signal)
+      const operation = this.#existing === 'keep' ? 'add' : 'upsert'
+      await this.#api.addEncoded(this.#collection, body, signal, operation)
     } catch (error) {
       const rows = records.ids.length
       if (!(error instanceof PayloadTooLargeError) || rows === 1) throw error

@@ -193,7 +193,8 @@ class ServerCollectionReader implements CollectionReader {
 
   #listJob(signal: AbortSignal | undefined) {
     const { api, windowIds } = this.#options
-    return { api, collection: this.definition, window: windowIds, signal }
+    const window = Math.min(windowIds, api.mostPerRequest)
+    return { api, collection: this.definition, window, signal }
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-import { ChromaApi } from '../chroma/api.js'
+import { ChromaApi, cloudQuota } from '../chroma/api.js'
 import { connectTransport } from '../chroma/connect.js'
 import type { ServerOptions, TlsOptions } from '../chroma/transport.js'
 import { catalogue } from '../config/catalogue.js'
@@ -18,7 +18,13 @@ export const CLOUD_URL = 'https://api.trychroma.com'
 
 /** First contact with the server that the settings name. */
 export async function openServer(parts: ContextParts, url: string | undefined): Promise<ChromaApi> {
-  return new ChromaApi(await connectTransport(await serverOptions(parts, url)))
+  const options = await serverOptions(parts, url)
+  return new ChromaApi(await connectTransport(options), isCloudUrl(options.url) ? cloudQuota : {})
+}
+
+/** Whether this is Chroma Cloud, which has quotas. */
+export function isCloudUrl(url: string): boolean {
+  return new URL(url).hostname.endsWith('.trychroma.com')
 }
 
 /** The URL of the server; throws a UsageError when none is named. */

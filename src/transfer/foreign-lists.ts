@@ -31,7 +31,7 @@ const RECORDS_PER_REQUEST = 1000
 export async function removeForeignLists(job: ForeignListsJob): Promise<number> {
   const { api, collection, expected, signal } = job
   const found = mapInOrder(
-    pieces(expected, signal),
+    pieces(expected, Math.min(RECORDS_PER_REQUEST, api.mostPerRequest), signal),
     IN_FLIGHT,
     async (piece, workSignal) => foreignLists(job, piece, workSignal),
     signal,
@@ -60,13 +60,14 @@ interface Piece {
 
 async function* pieces(
   expected: SourceRecords,
+  size: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Piece, void, undefined> {
   for await (const { ids, metadatas } of expected.batches(signal))
-    for (let row = 0; row < ids.length; row += RECORDS_PER_REQUEST)
+    for (let row = 0; row < ids.length; row += size)
       yield {
-        ids: ids.slice(row, row + RECORDS_PER_REQUEST),
-        metadatas: metadatas.slice(row, row + RECORDS_PER_REQUEST),
+        ids: ids.slice(row, row + size),
+        metadatas: metadatas.slice(row, row + size),
       }
 }
 
@@ -83,7 +84,8 @@ async function foreignLists(
   })
 }
 
-function extraLists(expected: Metadata | null, actual: Metadata | null): readonly string[] {
+/** Keys of lists that only the record on the server has. */
+export function extraLists(expected: Metadata | null, actual: Metadata | null): readonly string[] {
   return [...(actual ?? [])].flatMap(([key, value]) =>
     Array.isArray(value) && expected?.has(key) !== true ? [key] : [],
   )
