@@ -27,7 +27,9 @@ export interface MigrationRow {
   readonly finishedAt: string | null
   readonly steps: readonly StepRow[]
   /** The backup that was made before the first write that cannot be undone. */
-  readonly backup: BackupReference | null
+  readonly backup: MigrationBackup | null
+  /** Names of all collections that its steps read or write; null: code of its own, which may touch any. */
+  readonly touched: readonly string[] | null
   /** The collections that it touched, as they were when it ended. */
   readonly fingerprints: readonly CollectionFingerprint[]
   readonly error: { readonly code: string; readonly message: string } | null
@@ -48,6 +50,13 @@ export interface StepRow {
 export interface BackupReference {
   readonly repository: string
   readonly id: string
+}
+
+export interface MigrationBackup extends BackupReference {
+  /** Names of the collections in it, at that time. */
+  readonly collections: readonly string[]
+  /** It was made right before this step, counted from 1. */
+  readonly beforeStep: number
 }
 
 export interface CollectionFingerprint {
