@@ -13,6 +13,7 @@ import { fixFullText } from './fix-full-text.js'
 import { listIndexDirectories } from './index-directories.js'
 import { readLogBounds, writeLogBounds } from './log-bounds.js'
 import { switchPurgingOn } from './queue-config.js'
+import { hashOfDatabase, keepDatabase, type KeptDatabase } from './keep-database.js'
 import { DIRECTORIES_STEP, failureOf, removeDirectories } from './remove-directories.js'
 import { attachKept, removeRows } from './remove-rows.js'
 import type { CleanupFailure, CleanupResult, CleanupStep, RemovedThing } from './report.js'
@@ -35,8 +36,9 @@ export type Outcome = Pick<CleanupResult, 'run' | 'removed' | 'freedBytes' | 'qu
 export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
   const { directory, now } = job
   const steps = job.steps.filter(({ target }) => target !== 'vacuum')
+  const keepsDatabase = job.keepDatabase === true && job.quarantine !== null
   // A vacuum removes nothing, and a full disk may have no room for a record.
-  const quarantine = steps.length === 0 ? null : job.quarantine
+  const quarantine = steps.length === 0 && !keepsDatabase ? null : job.quarantine
   const run = runId(now())
   const record: RunRecord = {
     format: 1,
@@ -47,20 +49,36 @@ export async function applySteps(job: ApplyStepsJob): Promise<Outcome> {
     removed: [],
   }
   const folder = quarantine === null ? null : await beginRun(directory, quarantine, record)
-  const tally: Tally = { removed: [], errors: [], freedBytes: 0, quarantinedBytes: 0 }
-  const database = await openChecked(job)
+  const database = keepsDatabase && folder !== null ? await keepOrLeave(job, folder) : null
+  const tally: Tally = { removed: [], errors: [], freedBytes: 0, quarantinedBytes: database?.bytes ?? 0 }
+  const opened = await openChecked(job)
   try {
-    for (const step of steps) await attempt(job, step, tally, () => applyStep(job, database, folder, step))
+    for (const step of steps) await attempt(job, step, tally, () => applyStep(job, opened, folder, step))
   } finally {
-    database.close()
+    opened.close()
   }
   if (quarantine !== null) await removeStaleSuperJournals(directory, quarantine)
-  const keeps = folder !== null && tally.removed.some(({ count }) => count > 0)
-  if (keeps) await writeRunRecord(folder, { ...record, state: 'done', removed: tally.removed })
+  const keeps = folder !== null && (database !== null || tally.removed.some(({ count }) => count > 0))
+  const done = { ...record, state: 'done', removed: tally.removed } as const
+  if (keeps) await writeRunRecord(folder, done)
   else if (folder !== null) await rm(folder, { recursive: true })
   for (const step of job.steps.filter(({ target }) => target === 'vacuum'))
     await attempt(job, step, tally, () => vacuumStep(job, run))
+  if (keeps && database !== null) {
+    const after = await hashOfDatabase(job.directory)
+    await writeRunRecord(folder, { ...done, database: { ...database, after } })
+  }
   return { run: keeps ? run : null, ...tally }
+}
+
+/** Nothing has been done yet: without the copy there is no run. */
+async function keepOrLeave(job: ApplyStepsJob, folder: string): Promise<KeptDatabase> {
+  try {
+    return await keepDatabase(job.directory, folder, job.signal)
+  } catch (error) {
+    await rm(folder, { recursive: true })
+    throw error
+  }
 }
 
 interface Tally {

@@ -34,6 +34,8 @@ export interface CleanupJob {
 export interface ApplyJob extends CleanupJob {
   /** What the operator says where the holder is not known. */
   readonly serverStopped: boolean
+  /** Keep the whole database file too, so that undoing gives its bytes back. Needs a stopped server. */
+  readonly keepDatabase?: boolean
   /** Go on although no collection is alive, so that everything is an orphan. */
   readonly allowEmpty: boolean
   /**
@@ -103,7 +105,8 @@ async function planJob(job: CleanupJob, directory: string) {
 }
 
 async function requireAllowed(job: ApplyJob, facts: CleanupFacts, { steps }: CleanupPlan): Promise<void> {
-  if (steps.some(({ needsServerStopped }) => needsServerStopped)) await requireNoHolder(job.directory, job)
+  const needsStop = job.keepDatabase === true || steps.some(({ needsServerStopped }) => needsServerStopped)
+  if (steps.length > 0 && needsStop) await requireNoHolder(job.directory, job)
   const removes = facts.orphanDirectories.length + facts.orphanRows.length > 0
   if (removes && facts.liveCollections.length === 0 && !job.allowEmpty)
     throw new GuardError(

@@ -18,6 +18,12 @@ export class VacuumUnfinishedError extends OpsError {
   override readonly exitCode = ExitCode.undecided
 }
 
+/** Part of the database is not in its file yet: somebody works on it, or was killed. */
+export class DatabaseInUseError extends OpsError {
+  override readonly code = 'DATABASE_IN_USE'
+  override readonly exitCode = ExitCode.locked
+}
+
 /** The quarantine has no such run, or its record cannot be read. */
 export class QuarantineRunError extends OpsError {
   override readonly code = 'QUARANTINE_RUN'

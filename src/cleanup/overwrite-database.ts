@@ -28,7 +28,7 @@ export async function overwriteDatabase(file: string, copy: string): Promise<voi
   const source = await open(copy, 'r')
   try {
     const { size } = await source.stat()
-    await overwrite(file, source, { copy, bytes: size, sha256: await sha256Of(copy) })
+    await overwrite(file, source, { copy, bytes: size, sha256: await hashOfFile(copy) })
   } finally {
     await source.close()
   }
@@ -51,7 +51,7 @@ export async function finishOverwriting(file: string): Promise<boolean> {
   }
   try {
     const { size } = await source.stat()
-    if (size !== bytes || (await sha256Of(copy)) !== sha256)
+    if (size !== bytes || (await hashOfFile(copy)) !== sha256)
       throw new IntegrityError(`${copy}, from which ${file} was being overwritten, has changed since`)
     await overwrite(file, source, unfinished)
   } finally {
@@ -132,7 +132,8 @@ function isUnfinished(value: unknown): value is Unfinished {
   return typeof value.copy === 'string' && typeof value.bytes === 'number' && typeof value.sha256 === 'string'
 }
 
-async function sha256Of(file: string): Promise<string> {
+/** SHA-256 in hexadecimal digits. */
+export async function hashOfFile(file: string): Promise<string> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(file), hash)
   return hash.digest('hex')

@@ -14,6 +14,7 @@ import { giveToOwner } from '../datadir/swap-files.js'
 import { syncFolder } from '../datadir/sync-folder.js'
 import { writeDurably } from '../datadir/write-durably.js'
 import { QuarantineRunError } from './errors.js'
+import type { KeptDatabase } from './keep-database.js'
 import type { RemovedThing } from './report.js'
 
 /** `run.json` in the folder of a run: `<quarantine>/<run>/`, beside `indexes/<segment>/` and `rows.sqlite3`. */
@@ -28,6 +29,8 @@ export interface RunRecord {
   readonly removed: readonly RemovedThing[]
   /** Of a restore into the directory, which keeps here what it replaced: what it put in its place. */
   readonly replacedBy?: string
+  /** The database file as it was is in the folder, as `chroma.sqlite3`. */
+  readonly database?: KeptDatabase
 }
 
 export const RUN_RECORD = 'run.json'

@@ -12,7 +12,8 @@ import { QuarantineRunError } from './errors.js'
 import { failureOf, moveDirectory } from './remove-directories.js'
 import type { CleanupFailure } from './report.js'
 import { restoreRows } from './restore-rows.js'
-import { INDEXES_FOLDER, readRunRecord, ROWS_FILE, writeRunRecord } from './run-record.js'
+import { putDatabaseBack } from './keep-database.js'
+import { INDEXES_FOLDER, readRunRecord, ROWS_FILE, writeRunRecord, type RunRecord } from './run-record.js'
 import { newestRun } from './quarantine.js'
 import { requireDatabase, requireNoSwap, requireWhole } from './ready.js'
 import { removeStaleSuperJournals } from './super-journals.js'
@@ -33,6 +34,8 @@ export interface UndoResult {
   /** What came back: directories and rows. */
   readonly directories: number
   readonly rows: number
+  /** Whether the database file came back as it was, byte by byte; then no rows are counted. */
+  readonly database: boolean
   /** What stays in the quarantine, and why. */
   readonly errors: readonly CleanupFailure[]
   readonly durationMs: number
@@ -40,8 +43,9 @@ export interface UndoResult {
 
 /**
  * Puts back what a cleanup put into quarantine: the same directories and rows. What collides with something newer
- * stays in the quarantine and is told. Rows come back in one transaction, or not at all. A run that mended the
- * full-text index needs a stopped server.
+ * stays in the quarantine and is told. Rows come back in one transaction, or not at all; the whole database file
+ * where it was kept and nobody has written since. That, and a run that mended the full-text index, need a stopped
+ * server.
  */
 export async function undoCleanup(given: UndoJob): Promise<UndoResult> {
   const started = performance.now()
@@ -58,11 +62,11 @@ export async function undoCleanup(given: UndoJob): Promise<UndoResult> {
       throw new QuarantineRunError(`${run} was not left by a cleanup`, {
         hint: `what a restore has replaced lies in ${folder}`,
       })
-    if (record.removed.some(({ target }) => target === 'fts') || record.state === 'open')
-      await requireNoHolder(directory, given)
+    if (needsStoppedServer(record)) await requireNoHolder(directory, given)
     const errors: CleanupFailure[] = []
     const directories = await restoreDirectories(directory, folder, errors)
-    const rows = await restoreKeptRows(directory, folder, errors)
+    const database = await putDatabaseBack(directory, folder, record, signal)
+    const rows = database ? 0 : await restoreKeptRows(directory, folder, errors)
     await removeStaleSuperJournals(directory, quarantine)
     await writeRunRecord(folder, { ...record, state: errors.length === 0 ? 'undone' : 'partly undone' })
     return {
@@ -70,10 +74,15 @@ export async function undoCleanup(given: UndoJob): Promise<UndoResult> {
       run,
       directories,
       rows,
+      database,
       errors,
       durationMs: Math.round(performance.now() - started),
     }
   })
+}
+
+function needsStoppedServer({ removed, state, database }: RunRecord): boolean {
+  return removed.some(({ target }) => target === 'fts') || state === 'open' || database !== undefined
 }
 
 async function restoreDirectories(

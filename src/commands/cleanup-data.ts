@@ -21,6 +21,7 @@ interface Flags {
   readonly quarantine: boolean
   readonly quarantineDir?: string
   readonly serverStopped?: boolean
+  readonly keepDatabase?: boolean
   readonly allowEmpty?: boolean
 }
 
@@ -40,6 +41,7 @@ export function cleanupDataCommand(launcher: Launcher): Command {
     .option('--via <folder>', 'vacuum: write the new database into a folder of another file system first')
     .option('--quarantine-dir <folder>', 'the quarantine (default: .chroma-ops/quarantine in the directory)')
     .option('--no-quarantine', 'remove for good; needs --repo with a backup of the data, which is verified')
+    .option('--keep-database', 'keep a copy of chroma.sqlite3 too: undoing gives its very bytes back')
     .option('--allow-empty', 'clean a directory in which no collection is alive')
   return act(command, launcher, async (context, ...words) => {
     await cleanup(context, command.opts<Flags>(), targetsOf(words))
@@ -108,12 +110,13 @@ async function withWayOut(
 /** What takes a cleanup back, as it can be typed; null when there is nothing to take back. */
 function undoCommand(
   { run, directory, removed }: CleanupResult,
-  { quarantineDir, serverStopped }: Flags,
+  { quarantineDir, serverStopped, keepDatabase }: Flags,
 ): string | null {
   if (run === null) return null
   const words = ['chroma-ops', 'cleanup', 'undo', run, '--path', shellWord(directory)]
   if (quarantineDir !== undefined) words.push('--quarantine-dir', shellWord(quarantineDir))
-  if (serverStopped === true && removed.some(({ target }) => target === 'fts')) words.push('--server-stopped')
+  const needsStop = keepDatabase === true || removed.some(({ target }) => target === 'fts')
+  if (serverStopped === true && needsStop) words.push('--server-stopped')
   return words.join(' ')
 }
 
@@ -126,6 +129,8 @@ async function jobOf(
   const directory = namedDirectory(context)
   if (!flags.quarantine && flags.quarantineDir !== undefined)
     throw new UsageError('--no-quarantine and --quarantine-dir exclude each other')
+  if (!flags.quarantine && flags.keepDatabase === true)
+    throw new UsageError('--no-quarantine and --keep-database exclude each other')
   if (flags.via !== undefined && !targets.includes('vacuum'))
     throw new UsageError('--via is for vacuum, which is not among the targets')
   return {
@@ -136,6 +141,7 @@ async function jobOf(
     via: flags.via === undefined ? null : path.resolve(host.cwd, flags.via),
     serverStopped: flags.serverStopped === true,
     allowEmpty: flags.allowEmpty === true,
+    keepDatabase: flags.keepDatabase === true,
     requireBackup: (collections) => requireBackupOf(context, collections),
     now: host.now,
     signal,

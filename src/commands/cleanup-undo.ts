@@ -45,10 +45,14 @@ export function cleanupUndoCommand(launcher: Launcher): Command {
   })
 }
 
-function describeUndo({ run, directory, directories, rows, errors, durationMs }: UndoResult, style: Style) {
+function describeUndo(
+  { run, directory, directories, rows, database, errors, durationMs }: UndoResult,
+  style: Style,
+) {
   const many = directories === 1 ? '1 directory' : `${directories} directories`
+  const data = database ? 'the database file as it was' : plural(rows, 'row')
   return [
-    `${style.bold(run)} is undone: ${many} and ${plural(rows, 'row')} are back in ${directory} (${duration(durationMs)})`,
+    `${style.bold(run)} is undone: ${many} and ${data} are back in ${directory} (${duration(durationMs)})`,
     ...errors.map(({ message }) => `${style.warning('not put back')}: ${message}`),
   ].join('\n')
 }
