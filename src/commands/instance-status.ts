@@ -1,9 +1,12 @@
 import type { RepositoryStatus } from '../backup/repository-status.js'
 import { catalogue } from '../config/catalogue.js'
+import type { Settings } from '../config/settings.js'
 import { sleep } from '../core/abort.js'
 import { asError, OpsError, throwIfAborted } from '../core/errors.js'
 import { ExitCode } from '../core/exit-code.js'
+import { shellWord } from '../core/shell-word.js'
 import { statusOf, type HealthStatus } from '../health/report.js'
+import { completeCommand } from './complete-commands.js'
 import { openOwnRepository, shownHead } from './repository-command.js'
 import type { Instance } from './profile-contexts.js'
 import {
@@ -26,6 +29,8 @@ export interface InstanceStatus {
   readonly repository: string | null
   /** Null: the repository could not be read. */
   readonly backups: RepositoryStatus | null
+  /** Ids of the backups that wait in the spool, the oldest first; null without a spool. */
+  readonly spooled: readonly string[] | null
   readonly findings: readonly StatusFinding[]
 }
 
@@ -53,14 +58,17 @@ export async function instanceStatus(
   }, job.deadlineMs)
   const part = <T>(id: string, work: () => Promise<T>) => attempt(id, work, job.deadlineMs, stopped)
   try {
-    const [health, backups] = await Promise.all([
+    const [health, backups, spool] = await Promise.all([
       part('HEALTH_UNKNOWN', () => healthOf(instance, job)),
       part('REPOSITORY_UNREADABLE', () => backupsOf(instance)),
+      part('SPOOL_UNREADABLE', () => spooledOf(instance)),
     ])
     const { settings } = instance.context
     const findings: StatusFinding[] = [
       ...health.findings,
       ...backups.findings,
+      ...spool.findings,
+      ...spoolFindings(spool.value, settings),
       ...(health.value == null ? [] : healthFindings(health.value)),
       ...(backups.value == null ? [] : backupFindings(backups.value.status, job.limits, job.now)),
     ]
@@ -79,6 +87,7 @@ export async function instanceStatus(
       },
       repository: backups.value?.repository ?? null,
       backups: backups.value?.status ?? null,
+      spooled: spool.value?.ids ?? null,
       findings,
     }
   } finally {
@@ -98,6 +107,36 @@ export function shownStatus({ backups, ...rest }: InstanceStatus): object {
       newest: newest === null ? null : shownHead(newest),
     },
   }
+}
+
+interface Spooled {
+  /** As it is named with `--spool-dir`. */
+  readonly folder: string
+  readonly ids: readonly string[]
+}
+
+async function spooledOf({ context }: Instance): Promise<Spooled | null> {
+  const folder = context.settings.value(catalogue.spoolDir)
+  if (folder === null || context.settings.value(catalogue.repo) === null) return null
+  const [{ ownSpool }, { spooledBackups }] = await Promise.all([
+    import('./spool.js'),
+    import('../backup/spool.js'),
+  ])
+  const spool = await ownSpool(context, await context.openRepositoryStore())
+  return spool === null ? null : { folder, ids: await spooledBackups(spool, context.signal) }
+}
+
+function spoolFindings(spooled: Spooled | null, settings: Settings): readonly StatusFinding[] {
+  if (spooled === null || spooled.ids.length === 0) return []
+  const { folder, ids } = spooled
+  const push = completeCommand(`chroma-ops repo push --spool-dir ${shellWord(folder)}`, settings)
+  const waiting = ids.length === 1 ? `${ids[0]} waits` : `${ids.length} backups wait, since ${ids[0]},`
+  return [
+    missing(
+      'SPOOL_WAITING',
+      `${waiting} in ${folder}, on this machine only: when the store is back, ${push}`,
+    ),
+  ]
 }
 
 function missing(id: string, message: string): StatusFinding {

@@ -81,10 +81,13 @@ test.each(['plain', 'encrypted'])('while the store is away backups wait in the s
     code: 'REPOSITORY_NOT_FOUND',
     message: 'no repository',
   })
+  const { instances } = await runJson(['status', '--path', data, ...place(), ...key], 4)
+  const waiting = [idOf(second['backup']), idOf(third['backup'])]
+  expect(instances).toMatchObject([{ status: 'critical', spooled: waiting, backups: null }])
+  expect(JSON.stringify(instances)).toContain('2 backups wait, since')
   await mount()
   // Needs no key.
   const pushed = await runJson(['repo', 'push', ...place()])
-  const waiting = [idOf(second['backup']), idOf(third['backup'])]
   expect(pushed).toMatchObject({ pushed: waiting })
   expect(await idsIn(key)).toEqual([...waiting, idOf(first['backup'])].sort().reverse())
   for (const id of waiting)
