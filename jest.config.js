@@ -17,8 +17,6 @@ export default {
   },
   // Two: a real Chroma server runs beside most suites.
   maxWorkers: 2,
-  // Modules of ended suites are not let go: a worker that grows is replaced by a new one.
-  workerIdleMemoryLimit: '1GB',
   testTimeout: 60_000,
   reporters: ['default', '<rootDir>/test/helpers/totals-reporter.js'],
 }

@@ -14,16 +14,12 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 
 const node = newestLts()
 console.log(`testing with ${version(node)}`)
-const { status } = spawnSync(
-  node,
-  ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', ...process.argv.slice(2)],
-  {
-    cwd: root,
-    stdio: 'inherit',
-    // Processes that the tests start by the name `node` are of the same release.
-    env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` },
-  },
-)
+const { status } = spawnSync(node, ['scripts/run-tests.mjs', ...process.argv.slice(2)], {
+  cwd: root,
+  stdio: 'inherit',
+  // Processes that the tests start by the name `node` are of the same release.
+  env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` },
+})
 process.exitCode = status ?? 1
 
 /** Even majors become LTS half a year after their first release; only the binary itself says whether it has. */
