@@ -61,7 +61,8 @@ export interface MigrationBackup extends BackupReference {
 
 export interface CollectionFingerprint {
   readonly name: string
-  readonly id: string
+  /** Null: the migration left no collection of this name. */
+  readonly id: string | null
   readonly dimension: number | null
   readonly space: string
   readonly count: number
