@@ -8,6 +8,8 @@ import type {
 } from '../collection-operations.js'
 import type { CollectionReads } from '../definition.js'
 import type { MigrationRecord } from '../record.js'
+import type { FusedMap } from '../operations/fuse.js'
+import { stepTitle } from '../operations/step-facts.js'
 import type { RecordOperator, Transform } from '../record-operator.js'
 import type { Step } from '../step.js'
 import type { StepExecutor, StepQueue } from './context.js'
@@ -150,29 +152,27 @@ export class CollectionChain implements CollectionOperations {
     }))
   }
 
-  #mapped(kind: string, step: (map: ReturnType<StepExecutor['mapOf']>) => Step): Promise<void> {
+  #mapped(kind: string, step: (map: FusedMap) => Step): Promise<void> {
     if (this.#operators.some(isInPlace))
       throw this.#misused(`a transform in place cannot go into a ${kind}: leave inPlace out`)
     return this.#operation(`${this.#name} ${kind}`, step)
   }
 
-  #operation(title: string, step: (map: ReturnType<StepExecutor['mapOf']>) => Step): Operation {
+  #operation(title: string, step: (map: FusedMap) => Step): Operation {
     if (this.#end !== null)
       throw this.#misused('this chain has ended already: begin a new one with collection()')
     const operators = this.#operators
     this.#queue.continued(this)
-    this.#end = this.#queue.operation(title, () => ({
-      step: step(this.#executor.mapOf(operators)),
-      title,
-      operators,
-    }))
+    this.#end = this.#queue.operation(title, () => {
+      const map = this.#executor.mapOf(operators)
+      return { step: step(map), map }
+    })
     return this.#end
   }
 
   #plain(step: Step & { readonly collection: string }): Promise<void> {
     this.#refuseOperators(step.kind)
-    const title = `${this.#name} ${step.kind}`
-    return this.#queue.operation(title, () => ({ step, title, operators: [] }))
+    return this.#queue.operation(stepTitle(step), () => ({ step, map: null }))
   }
 
   #refuseOperators(what: string): void {

@@ -2,7 +2,8 @@ import { asError, throwIfAborted } from '../../core/errors.js'
 import type { OfficialClient } from '../../chroma/official-client.js'
 import type { CollectionOperations } from '../collection-operations.js'
 import type { CollectionReads, MigrationContext } from '../definition.js'
-import type { RecordMap } from '../record-map.js'
+import type { FusedMap } from '../operations/fuse.js'
+import { stepTitle } from '../operations/step-facts.js'
 import type { RecordOperator } from '../record-operator.js'
 import type { Step } from '../step.js'
 import { CollectionChain } from './chain.js'
@@ -16,16 +17,14 @@ export interface StepExecutor {
   readonly signal: AbortSignal
   /** Resolves when the step is done. Never called twice at once. */
   execute(request: StepRequest): Promise<void>
-  mapOf(operators: readonly RecordOperator[]): RecordMap
+  mapOf(operators: readonly RecordOperator[]): FusedMap
   reads(collection: string): CollectionReads
 }
 
 export interface StepRequest {
   readonly step: Step
-  /** For people: `docs copyAndSwap`. */
-  readonly title: string
-  /** The chain behind the step's map; empty for steps without one. */
-  readonly operators: readonly RecordOperator[]
+  /** The step's map; null for steps without one. */
+  readonly map: FusedMap | null
 }
 
 /**
@@ -141,15 +140,13 @@ class RunContext implements MigrationContext {
     run: (context: { readonly signal: AbortSignal }) => Promise<void> | void,
     options: { readonly down?: (context: { readonly signal: AbortSignal }) => Promise<void> | void } = {},
   ): Promise<void> {
-    const title = `step "${name}"`
     const step: Step = { kind: 'code', name, run, down: options.down ?? null }
-    return this.#queue.operation(title, () => ({ step, title, operators: [] }))
+    return this.#queue.operation(stepTitle(step), () => ({ step, map: null }))
   }
 
   client(name: string, run: (client: OfficialClient) => Promise<void>): Promise<void> {
-    const title = `client "${name}"`
     const step: Step = { kind: 'client', name, run }
-    return this.#queue.operation(title, () => ({ step, title, operators: [] }))
+    return this.#queue.operation(stepTitle(step), () => ({ step, map: null }))
   }
 }
 

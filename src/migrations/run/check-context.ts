@@ -1,0 +1,73 @@
+import type { ChromaApi } from '../../chroma/api.js'
+import { readAll } from '../../chroma/read-by-ids.js'
+import { spaceOf } from '../../chroma/space.js'
+import { OpsError } from '../../core/errors.js'
+import { ExitCode } from '../../core/exit-code.js'
+import type { CheckContext, CollectionChecks, CollectionRequirement } from '../definition.js'
+import { collectionReads, findByName } from './collection-reads.js'
+
+/** The data is not what a migration expects. Nothing has changed. */
+export class CheckFailedError extends OpsError {
+  override readonly code = 'CHECK_FAILED'
+  override readonly exitCode = ExitCode.refused
+}
+
+export interface CheckJob {
+  readonly api: ChromaApi
+  readonly tenant: string
+  readonly database: string
+  readonly concurrency: number
+  readonly tempDir: string
+  readonly signal: AbortSignal
+}
+
+export function checkContext(job: CheckJob): CheckContext {
+  const { tenant, database, signal } = job
+  return { signal, tenant, database, collection: (name) => checksOf(job, name) }
+}
+
+function checksOf(job: CheckJob, name: string): CollectionChecks {
+  const find = findByName(job, name)
+  return {
+    ...collectionReads({ ...job, find }),
+    async require(requirement) {
+      const problems = await problemsOf(job, name, requirement)
+      if (problems.length > 0) throw new CheckFailedError(`collection ${name}: ${problems.join('; ')}`)
+    },
+    async requireDocuments({ missingAtMost = 0 } = {}) {
+      const { api, concurrency, tempDir, signal } = job
+      const collection = await find()
+      let missing = 0
+      const reader = { api, collection, vectors: false, concurrency, tempDir, signal }
+      for await (const { documents } of readAll(reader))
+        missing += documents.filter((document) => document === null).length
+      if (missing > missingAtMost)
+        throw new CheckFailedError(
+          `collection ${name}: ${missing} records have no document, at most ${missingAtMost} may lack one`,
+        )
+    },
+  }
+}
+
+async function problemsOf(
+  { api, tenant, database, signal }: CheckJob,
+  name: string,
+  requirement: CollectionRequirement,
+): Promise<readonly string[]> {
+  const found = await api.findCollection({ tenant, database, name }, signal)
+  if (found === undefined) return requirement.exists === false ? [] : ['it is not there']
+  if (requirement.exists === false) return ['it is there already']
+  const { space, dimension, minRecords, maxRecords } = requirement
+  const problems: string[] = []
+  const measured = spaceOf(found)
+  if (space !== undefined && measured !== space) problems.push(`it measures ${measured}, not ${space}`)
+  if (dimension !== undefined && found.dimension !== dimension)
+    problems.push(`its vectors have ${found.dimension ?? 'no'} numbers, not ${dimension}`)
+  if (minRecords === undefined && maxRecords === undefined) return problems
+  const records = await api.count(found, signal)
+  if (minRecords !== undefined && records < minRecords)
+    problems.push(`it has ${records} records, at least ${minRecords} are expected`)
+  if (maxRecords !== undefined && records > maxRecords)
+    problems.push(`it has ${records} records, at most ${maxRecords} are expected`)
+  return problems
+}
