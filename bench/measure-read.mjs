@@ -67,7 +67,14 @@ function costs({ records }, seconds, { client, server }) {
 }
 
 /** One backup of everything on the server into a new repository; returns its seconds. */
-export async function backup({ url, folder, store: given, keep = false, wrap = (transport) => transport }) {
+export async function backup({
+  url,
+  folder,
+  store: given,
+  encrypt,
+  keep = false,
+  wrap = (transport) => transport,
+}) {
   const place = join(folder, `repository-${randomUUID()}`)
   const store = given ?? (await library.openStore(place))
   const started = performance.now()
@@ -75,7 +82,7 @@ export async function backup({ url, folder, store: given, keep = false, wrap = (
   try {
     transport.useBatchRetries()
     const api = new library.ChromaApi(transport)
-    const { repository } = await library.initRepository({ store, now: new Date() })
+    const { repository } = await library.initRepository({ store, now: new Date(), encrypt })
     const source = new library.ServerSource({ api, scope: { tenants: ['default_tenant'] }, tempDir: folder })
     const summary = await library.createBackup(backupJob({ repository, source, url }))
     const seconds = (performance.now() - started) / 1000

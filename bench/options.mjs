@@ -5,8 +5,8 @@ const HELP = `npm run bench -- [options]
   --sizes LIST          records x dimension, e.g. 20000x384,5000x1536 (the default)
   --rounds N            rounds of each comparison (default 5)
   --cores LIST          shared, pinned or both (default both); pinned: the server on core 0, the client on core 1
-  --only LIST           of: read, write, verify, stores, memory, physical, directory, health, start,
-                        retention, growth, incremental (default all but the last two)
+  --only LIST           of: read, write, verify, stores, encryption, memory, physical, directory, health,
+                        start, retention, growth, incremental (default all but the last two)
   --growth LIST         record counts for growth (default 10000,50000,200000)
   --growth-dimension N  (default 128)
   --directory LIST      sizes for directory (default 100000x384)
@@ -23,6 +23,7 @@ const MEASUREMENTS = [
   'write',
   'verify',
   'stores',
+  'encryption',
   'memory',
   'physical',
   'directory',
@@ -43,7 +44,7 @@ export function readOptions(args) {
       cores: { type: 'string', default: 'both' },
       only: {
         type: 'string',
-        default: 'read,write,verify,stores,memory,physical,directory,health,start,retention',
+        default: 'read,write,verify,stores,encryption,memory,physical,directory,health,start,retention',
       },
       growth: { type: 'string', default: '10000,50000,200000' },
       'growth-dimension': { type: 'string', default: '128' },

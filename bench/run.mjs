@@ -8,6 +8,7 @@ import { arrangeCores, canPin } from './cores.mjs'
 import { addBodies } from './dataset.mjs'
 import { library } from './library.mjs'
 import { measureDirectory } from './measure-directory.mjs'
+import { measureEncryption } from './measure-encryption.mjs'
 import { measureGrowth } from './measure-growth.mjs'
 import { measureHealth } from './measure-health.mjs'
 import { measureIncremental } from './measure-incremental.mjs'
@@ -67,7 +68,7 @@ try {
 async function measureSize(size) {
   const { only, rounds } = options
   const measures = only.filter(
-    (name) => !['start', 'retention', 'growth', 'directory', 'health'].includes(name),
+    (name) => !['start', 'retention', 'growth', 'directory', 'health', 'incremental'].includes(name),
   )
   if (measures.length === 0) return
   await withServer((server) =>
@@ -80,6 +81,7 @@ async function measureSize(size) {
       arranged('shared', context.server.pid)
       if (only.includes('verify')) await measureVerify(context)
       if (only.includes('stores')) await measureStores(context)
+      if (only.includes('encryption')) await measureEncryption(context)
       if (only.includes('memory')) await measureMemory(context)
       // The last: it writes to the collection.
       if (only.includes('physical')) await measurePhysical(context)
