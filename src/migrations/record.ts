@@ -12,13 +12,21 @@ export type MigrationScalar = string | boolean | number | bigint | MetadataDoubl
 
 export type MigrationMetadata = Readonly<Record<string, MigrationValue>>
 
+/** Known by this even when a migration has loaded another copy of this library. */
+const DOUBLE = Symbol.for('chroma-ops.double')
+
 /** A number that is stored as a double even when it is whole. */
 export class MetadataDouble {
+  readonly [DOUBLE] = true
   readonly value: number
 
   constructor(value: number) {
     this.value = value
   }
+}
+
+export function isMetadataDouble(value: unknown): value is MetadataDouble {
+  return typeof value === 'object' && value !== null && DOUBLE in value
 }
 
 /** `metadata: { score: double(1) }` is stored as `1.0`. */

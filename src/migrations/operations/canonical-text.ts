@@ -1,4 +1,4 @@
-import { MetadataDouble } from '../record.js'
+import { isMetadataDouble } from '../record.js'
 
 /**
  * A text that is the same for equal values, whatever the order of their keys; for hashes. Functions count with
@@ -18,7 +18,7 @@ function textOf(value: unknown, parents: readonly unknown[]): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   if (parents.includes(value)) throw new TypeError('a value that contains itself')
   const inner = [...parents, value]
-  if (value instanceof MetadataDouble) return `double ${value.value}`
+  if (isMetadataDouble(value)) return `double ${value.value}`
   if (Array.isArray(value)) return `[${value.map((item) => textOf(item, inner)).join(',')}]`
   if (ArrayBuffer.isView(value)) return `bytes ${JSON.stringify(bytesOf(value).toString('base64'))}`
   const entries: [string, unknown][] =

@@ -1,11 +1,16 @@
-import type { RecordBatch } from '../../core/records.js'
-import type { EmbeddingCache } from '../embedding-cache.js'
+import type { JsonValue } from '../../core/json.js'
+import type { RecordBatch, Space } from '../../core/records.js'
+import { MigrationError } from '../migration-error.js'
 import type { RecordMap } from '../record-map.js'
 import type { RecordOperator } from '../record-operator.js'
+import { quoted } from './bad-value.js'
+import { mapHash } from './map-hash.js'
+import { previewOf, type MapPreview } from './map-preview.js'
+import { stagesOf, type FuseTools, type Stage } from './map-stages.js'
+import { batchOf, rowsOf, sameVector, type Row } from './record-rows.js'
 
-export interface FuseTools {
-  readonly cache: EmbeddingCache
-}
+export type { MapPreview } from './map-preview.js'
+export type { FuseTools } from './map-stages.js'
 
 /** A chain of operators as one pass. */
 export interface FusedMap extends RecordMap {
@@ -17,18 +22,69 @@ export interface FusedMap extends RecordMap {
   preview(batch: RecordBatch, signal: AbortSignal): Promise<MapPreview>
 }
 
-export interface MapPreview {
-  readonly records: number
-  /** Records in whose document, URI, metadata or vector a function changed something. */
-  readonly changed: number
-  readonly dropped: number
-  /** The texts that a provider would be asked for, one for each record left. */
-  readonly texts: readonly string[]
-  /** How many different ones of them are in the cache. */
-  readonly cached: number
+/** Throws a {@link MigrationError} when the operators do not fit together. */
+export function fuse(operators: readonly RecordOperator[], tools: FuseTools): FusedMap {
+  return new Fused(operators, stagesOf(operators, tools), tools)
 }
 
-/** Throws a {@link MigrationError} when the operators do not fit together. */
-export function fuse(_operators: readonly RecordOperator[], _tools: FuseTools): FusedMap {
-  throw new Error('not there yet')
+class Fused implements FusedMap {
+  readonly operators: readonly RecordOperator[]
+  readonly hash: string
+  readonly space: Space | null
+  readonly embeddingFunction?: JsonValue
+  readonly #stages: readonly Stage[]
+  readonly #tools: FuseTools
+  #newVectors: boolean
+
+  constructor(operators: readonly RecordOperator[], stages: readonly Stage[], tools: FuseTools) {
+    this.operators = operators
+    this.hash = mapHash(operators)
+    this.space = operators.findLast((operator) => operator.kind === 'changeSpace')?.space ?? null
+    this.#stages = stages
+    this.#tools = tools
+    this.#newVectors = operators.some(({ kind }) => kind === 'reembed' || kind === 'changeDimension')
+    const embedding = stages.findLast(({ embeddingFunction }) => embeddingFunction !== undefined)
+    if (embedding?.embeddingFunction !== undefined) this.embeddingFunction = embedding.embeddingFunction
+  }
+
+  get newVectors(): boolean {
+    return this.#newVectors
+  }
+
+  get embedded(): number {
+    return this.#stages.reduce((sum, { embedded }) => sum + (embedded?.() ?? 0), 0)
+  }
+
+  async map(batch: RecordBatch, signal: AbortSignal): Promise<RecordBatch> {
+    const before = rowsOf(batch)
+    let rows = before
+    for (const stage of this.#stages) rows = await stage.apply(rows, signal)
+    this.#checkVectors(before, rows)
+    return batchOf(rows, batch.dimension)
+  }
+
+  async preview(batch: RecordBatch, signal: AbortSignal): Promise<MapPreview> {
+    return previewOf({ batch, stages: this.#stages, cache: this.#tools.cache, signal })
+  }
+
+  /** No record may lose its vector on the way, and all vectors are equally long. */
+  #checkVectors(before: readonly Row[], after: readonly Row[]): void {
+    const source = new Map(before.map((row) => [row.id, row]))
+    let width: number | undefined
+    for (const { id, embedding } of after) {
+      const old = source.get(id)?.embedding ?? null
+      if (embedding === null) {
+        if (old !== null) throw badRecord(id, 'its embedding was taken away, and nothing made a new one')
+        continue
+      }
+      width ??= embedding.length
+      if (embedding.length !== width)
+        throw badRecord(id, `its embedding has ${embedding.length} numbers, that of others ${width}`)
+      if (!this.#newVectors && !sameVector(old, embedding)) this.#newVectors = true
+    }
+  }
+}
+
+function badRecord(id: string, problem: string): MigrationError {
+  return new MigrationError('BAD_RECORD', `record ${quoted(id)}: ${problem}`)
 }
