@@ -134,5 +134,23 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    files: ['test/**/*.ts'],
+    ignores: ['test/helpers/run-now.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'node:child_process',
+              importNames: ['spawnSync', 'execFileSync', 'execSync'],
+              message: 'no limit of a test ends them: runNow() of test/helpers/run-now.ts has its own',
+            },
+          ],
+        },
+      ],
+    },
+  },
   ...boundaries,
 )

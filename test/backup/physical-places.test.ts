@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { chmod, chown, cp, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -12,12 +11,13 @@ import { stateOf } from '../helpers/directory-state.js'
 import { runJson } from '../helpers/outcomes.js'
 import { listedBackups } from '../helpers/repositories.js'
 import { documentOf } from '../helpers/run-cli.js'
+import { runNow } from '../helpers/run-now.js'
 import { canMount, mountSmallDisk } from '../helpers/small-disk.js'
 import { holdTransaction } from '../helpers/transaction-holder.js'
 
 const NOBODY = 65534
 const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
-const isRoot = process.getuid?.() === 0 && spawnSync('setpriv', [...asNobody.slice(1), 'true']).status === 0
+const isRoot = process.getuid?.() === 0 && runNow('setpriv', [...asNobody.slice(1), 'true']).status === 0
 const withRoot = isRoot ? test : test.skip
 const withMount = canMount ? test : test.skip
 

@@ -90,10 +90,10 @@ describe('making connections', () => {
     const answers = Array.from({ length: 8 }, () => get(transport, '/hold'))
     await until(() => held.length === 3)
     expect(transport.stats.pool).toMatchObject({ active: 3, waiting: 5 })
-    while (held.length > 0 || transport.stats.pool.active > 0) {
+    await until(() => {
       held.splice(0).forEach((answer) => answer())
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+      return transport.stats.pool.active === 0
+    })
     expect(await Promise.all(answers)).toEqual(Array.from({ length: 8 }, () => '"held"'))
     expect(server.connections).toBe(3)
     expect(transport.stats.pool).toMatchObject({ active: 0, idle: 3, waiting: 0, timeouts: 0 })

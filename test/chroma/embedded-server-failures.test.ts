@@ -1,4 +1,3 @@
-import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
@@ -7,6 +6,7 @@ import path from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 
 import { collectionsCount, directory, serversForTests, start } from './embedded-servers.js'
+import { outputOf, runNow } from '../helpers/run-now.js'
 
 serversForTests()
 
@@ -81,8 +81,8 @@ describe('a start that fails', () => {
   const withNoexec = canMountNoexec() ? test : test.skip
   withNoexec('because the cache directory is mounted noexec names it', async () => {
     const cacheDir = path.join(directory, 'noexec')
-    execFileSync('mkdir', [cacheDir])
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'noexec,size=80m', 'tmpfs', cacheDir])
+    outputOf('mkdir', [cacheDir])
+    outputOf('mount', ['-t', 'tmpfs', '-o', 'noexec,size=80m', 'tmpfs', cacheDir])
     try {
       await expect(start({ directory: path.join(directory, 'data'), cacheDir })).rejects.toMatchObject({
         code: 'EMBEDDED_SERVER_UNSUPPORTED',
@@ -90,7 +90,7 @@ describe('a start that fails', () => {
         hint: expect.stringContaining('noexec'),
       })
     } finally {
-      execFileSync('umount', [cacheDir])
+      outputOf('umount', [cacheDir])
     }
   })
 })
@@ -112,5 +112,5 @@ function portOf(server: Server): number {
 
 function canMountNoexec(): boolean {
   const trial = 'd=$(mktemp -d); mount -t tmpfs -o noexec tmpfs "$d" && umount "$d" && rmdir "$d"'
-  return process.platform === 'linux' && spawnSync('sh', ['-c', trial]).status === 0
+  return process.platform === 'linux' && runNow('sh', ['-c', trial]).status === 0
 }

@@ -7,6 +7,7 @@ import { connectTransport } from '../../src/chroma/connect.js'
 import type { CollectionDefinition, RecordBatch } from '../../src/core/records.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
 import { simpleRecords } from '../helpers/simple-collection.js'
+import { waitUntil } from '../helpers/wait-until.js'
 
 const chroma = chromaForSuite()
 const DIMENSION = 256
@@ -53,7 +54,7 @@ async function stopWhileWriting(collection: CollectionDefinition, confirmed: str
       confirmed.push(...batch.ids)
     }
   })()
-  while (confirmed.length === before) await pause(5)
+  await waitUntil('something is written', () => confirmed.length > before, { pollMs: 5 })
   await pause(50 * Math.random())
   await Promise.all([chroma().halt(), expect(writing).rejects.toThrow(), api.transport.close()])
 }

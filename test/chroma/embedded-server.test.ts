@@ -6,6 +6,7 @@ import path from 'node:path'
 import { expect, test } from '@jest/globals'
 
 import { testCacheDir } from '../helpers/chroma-server.js'
+import { waitUntil } from '../helpers/wait-until.js'
 import {
   collectionsCount,
   createCollection,
@@ -68,7 +69,7 @@ test('ends when the process that started it is killed', async () => {
   const { parent, serverPid } = await startInAnotherProcess()
   expect(isAlive(serverPid)).toBe(true)
   parent.kill('SIGKILL')
-  await until(() => !isAlive(serverPid))
+  await waitUntil('the server has ended', () => !isAlive(serverPid))
   // The lock of the killed one is recognised as stale.
   await start()
 })
@@ -76,16 +77,8 @@ test('ends when the process that started it is killed', async () => {
 test('ends when the process that started it forgets it', async () => {
   const { parent, serverPid } = await startInAnotherProcess('forget')
   await once(parent, 'exit')
-  await until(() => !isAlive(serverPid))
+  await waitUntil('the server has ended', () => !isAlive(serverPid))
 })
-
-async function until(condition: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
-  const end = Date.now() + withinMs
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`not true within ${withinMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
 
 /** A process that starts a server on `directory` and then waits, or ends without stopping it. */
 async function startInAnotherProcess(then: 'wait' | 'forget' = 'wait') {

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -6,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { withDatabase } from '../helpers/directory-state.js'
 import { makeLitteredDirectory, type LitteredDirectory } from '../helpers/littered-directory.js'
+import { runNow } from '../helpers/run-now.js'
 import { canMount } from '../helpers/small-disk.js'
 
 const MB = 1 << 20
@@ -33,7 +33,7 @@ async function onSmallDisk(scenario: string, options = 'rw'): Promise<unknown> {
     mount -t tmpfs -o size=32m tmpfs "$1" && cp -a "$2" "$1/data" && mount -o remount,${options} "$1" &&
     exec "$3" --import ./test/helpers/run-typescript.js test/cleanup/on-small-disk.ts "$4" "$1/data" "$5"`
   const words = ['-rm', 'sh', '-c', script, 'sh', disk, littered.path, process.execPath, scenario, other]
-  const { stdout, stderr } = spawnSync('unshare', words, { cwd: root, encoding: 'utf8' })
+  const { stdout, stderr } = runNow('unshare', words, { cwd: root })
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout)
 }

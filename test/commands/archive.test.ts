@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,6 +14,7 @@ import { chromaForSuite } from '../helpers/chroma-server.js'
 import { expectFailure, expectJsonFailure, runJson } from '../helpers/outcomes.js'
 import { backUp, expectEqual, expectSound, listedBackups } from '../helpers/repositories.js'
 import { documentOf, runCli } from '../helpers/run-cli.js'
+import { runNow } from '../helpers/run-now.js'
 import { simpleCollection } from '../helpers/simple-collection.js'
 
 const chroma = chromaForSuite()
@@ -135,11 +136,11 @@ describe('an archive', () => {
 
   test('flows from stdout to tar, and from stdin to a repository', async () => {
     const cli = await builtCli()
-    const out = spawnSync(process.execPath, [cli, 'backup', 'export', 'latest', '-', '--repo', repo])
+    const out = runNow(process.execPath, [cli, 'backup', 'export', 'latest', '-', '--repo', repo])
     expect(out.status).toBe(0)
-    expect(out.stderr.toString()).toContain(`${id} is in the archive`)
-    expect(out.stdout.equals(await readFile(archive))).toBe(true)
-    expect(spawnSync('tar', ['tf', '-'], { input: out.stdout }).stdout.toString()).toContain('SHA256SUMS')
+    expect(out.stderr).toContain(`${id} is in the archive`)
+    expect(out.bytes.equals(await readFile(archive))).toBe(true)
+    expect(runNow('tar', ['tf', '-'], { input: out.bytes }).stdout).toContain('SHA256SUMS')
     const stdin = { stdin: createReadStream(archive) }
     const result = await runJson(['backup', 'import', '-', '--init', '--repo', at('piped')], 0, stdin)
     expect(result).toMatchObject({ backup: id, added: true })
@@ -236,10 +237,10 @@ describe('of an encrypted repository', () => {
     expect((await readdir(tmpdir())).filter((name) => /^chroma-ops-(plain|archive)-/.test(name))).toEqual([])
   })
 
-  const age = spawnSync('age', ['--version']).status === 0 ? test : test.skip
+  const age = runNow('age', ['--version']).status === 0 ? test : test.skip
   age('the age command reads it too', async () => {
-    const { stdout } = spawnSync('age', ['-d', '-i', at('identity'), at('for-age.tar.age')])
-    expect(spawnSync('tar', ['tf', '-'], { input: stdout }).stdout.toString()).toContain('SHA256SUMS')
+    const { bytes } = runNow('age', ['-d', '-i', at('identity'), at('for-age.tar.age')])
+    expect(runNow('tar', ['tf', '-'], { input: bytes }).stdout).toContain('SHA256SUMS')
   })
 })
 

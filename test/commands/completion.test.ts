@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -7,6 +5,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { documentOf, runCli } from '../helpers/run-cli.js'
+import { outputOf, runNow } from '../helpers/run-now.js'
 
 let folder: string
 
@@ -22,16 +21,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-const there = (shell: string) => spawnSync(shell, ['-c', 'true']).status === 0
+const there = (shell: string) => runNow(shell, ['-c', 'true']).status === 0
 const within = (shell: string) => (there(shell) ? describe : describe.skip)
 
 within('bash')('in bash', () => {
   /** What is offered for the last word of a command line. */
   function offers(...words: readonly string[]): string[] {
     const script = `source "$0"; cd "$(dirname "$0")"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _chroma_ops; printf '%s\\n' "\${COMPREPLY[@]}"`
-    const text = execFileSync('bash', ['-c', script, path.join(folder, 'bash'), 'chroma-ops', ...words], {
-      encoding: 'utf8',
-    })
+    const text = outputOf('bash', ['-c', script, path.join(folder, 'bash'), 'chroma-ops', ...words])
     return text.split('\n').filter((word) => word !== '')
   }
 
@@ -63,14 +60,14 @@ within('bash')('in bash', () => {
 
 within('zsh')('in zsh', () => {
   test('the script is valid', () => {
-    execFileSync('zsh', ['-n', path.join(folder, 'zsh')])
+    outputOf('zsh', ['-n', path.join(folder, 'zsh')])
   })
 })
 
 within('fish')('in fish', () => {
   test('offers subcommands', () => {
     const script = `source ${path.join(folder, 'fish')}; complete -C 'chroma-ops backup l'`
-    expect(execFileSync('fish', ['-c', script], { encoding: 'utf8' })).toContain('list')
+    expect(outputOf('fish', ['-c', script])).toContain('list')
   })
 })
 

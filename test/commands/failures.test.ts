@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 
 import { chromaLike, startHttpServer } from '../helpers/http-server.js'
 import { Capture, runCli } from '../helpers/run-cli.js'
+import { waitUntil } from '../helpers/wait-until.js'
 
 describe('a server that repeats our secrets', () => {
   const token = 'tok-0123456789"quoted'
@@ -49,7 +50,7 @@ describe('an error that nobody caught', () => {
           const args = ['health', '--url', server.url, '--deadline', '1m', '--json']
           void runCli(args, { signals, stdout, stderr, exit })
         })
-        while (server.connections === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+        await waitUntil('it has connected', () => server.connections > 0)
         signals.emit(event, new TypeError('out of the blue'))
         expect(await exited).toBe(1)
         expect(JSON.parse(stdout.text)).toMatchObject({

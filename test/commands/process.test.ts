@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,6 +7,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { builtCli } from '../helpers/built-cli.js'
+import { runNow } from '../helpers/run-now.js'
 
 let folder: string
 let cli: string
@@ -106,17 +107,15 @@ test('--timeout ends the run with 18', async () => {
 
 test('a reader that leaves early is no error', async () => {
   const command = `"${process.execPath}" "${cli}" completion bash | true; echo "\${PIPESTATUS[0]}"`
-  const { stdout, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8' })
+  const { stdout, stderr } = runNow('bash', ['-c', command])
   expect([stdout, stderr]).toEqual(['0\n', ''])
 })
 
 test('a full disk behind stdout is an error', () => {
-  const { status, stderr } = spawnSync(
+  const { status, stderr } = runNow(
     'bash',
     ['-c', `"${process.execPath}" "${cli}" completion bash > /dev/full`],
-    {
-      encoding: 'utf8',
-    },
+    {},
   )
   expect(status).toBe(1)
   expect(stderr).toContain('the result could not be written: ENOSPC')
@@ -124,7 +123,7 @@ test('a full disk behind stdout is an error', () => {
 
 test('a long result reaches a slow reader whole', () => {
   const command = `"${process.execPath}" "${cli}" completion zsh --json | (sleep 1; cat)`
-  const { stdout } = spawnSync('bash', ['-c', command], { encoding: 'utf8' })
+  const { stdout } = runNow('bash', ['-c', command])
   expect(JSON.parse(stdout)).toMatchObject({ shell: 'zsh' })
 })
 
@@ -159,13 +158,12 @@ describe('a container', () => {
   })
 
   function asStranger(command: readonly string[]) {
-    return spawnSync('setpriv', ['--reuid=54321', '--regid=54321', '--clear-groups', ...command], {
+    return runNow('setpriv', ['--reuid=54321', '--regid=54321', '--clear-groups', ...command], {
       env: bare,
-      encoding: 'utf8',
     })
   }
 
-  const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0
+  const canMount = runNow('unshare', ['--mount', 'true']).status === 0
   const withUnshare = canMount ? test : test.skip
 
   withUnshare('on a read-only root, writing only where it was told to (needs unshare --mount)', async () => {
@@ -173,10 +171,10 @@ describe('a container', () => {
     await mkdir(writable)
     const script = `mount --bind "$1" "$1" && mount -o remount,ro,bind / && shift && exec "$@"`
     const args = ['repo', 'init', '--json', '--repo', path.join(writable, 'backups'), '--temp-dir', writable]
-    const { status, stdout, stderr } = spawnSync(
+    const { status, stdout, stderr } = runNow(
       'unshare',
       ['--mount', 'sh', '-c', script, 'sh', writable, process.execPath, cli, ...args],
-      { env: { ...bare, HOME: '/' }, encoding: 'utf8' },
+      { env: { ...bare, HOME: '/' } },
     )
     expect([status, stderr]).toEqual([0, ''])
     expect(JSON.parse(stdout)).toMatchObject({ created: true })
@@ -185,9 +183,7 @@ describe('a container', () => {
 
 test('an old Node is told so', async () => {
   const script = `Object.defineProperty(process.versions, 'node', { value: '18.20.0' }); await import(${JSON.stringify(cli)})`
-  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-    encoding: 'utf8',
-  })
+  const { status, stderr } = runNow(process.execPath, ['--input-type=module', '-e', script])
   expect(status).toBe(1)
   expect(stderr).toBe('error: chroma-ops needs Node 20.19 or newer; this is 18.20.0\n')
 })

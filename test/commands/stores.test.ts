@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -11,6 +11,7 @@ import { chromaForSuite } from '../helpers/chroma-server.js'
 import { FakeS3 } from '../helpers/fake-s3.js'
 import { unusedPort } from '../helpers/http-server.js'
 import { documentOf, type CliRun } from '../helpers/run-cli.js'
+import { runNow } from '../helpers/run-now.js'
 import { simpleCollection } from '../helpers/simple-collection.js'
 
 const chroma = chromaForSuite()
@@ -111,7 +112,7 @@ describe('S3', () => {
 })
 
 describe('a local disk', () => {
-  const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0
+  const canMount = runNow('unshare', ['--mount', 'true']).status === 0
   const withUnshare = canMount ? test : test.skip
 
   withUnshare(
@@ -126,7 +127,7 @@ describe('a local disk', () => {
       "$@" backup --series s > "$FOLDER.json" && exit 1
       "$@" backup verify --json`
       const disk = path.join(folder, 'disk')
-      spawnSync('mkdir', [disk])
+      runNow('mkdir', [disk])
       const environment = {
         FOLDER: disk,
         CHROMA_OPS_REPO: path.join(disk, 'backups'),

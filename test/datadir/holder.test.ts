@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,10 +9,11 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { fileSystemOf, fileSystemType } from '../../src/datadir/file-system.js'
 import { findHolder, holderText, requireNoHolder } from '../../src/datadir/holder.js'
 import { startChroma } from '../helpers/chroma-server.js'
+import { runNow } from '../helpers/run-now.js'
 
 const SEGMENT = '0f7b7a4e-7a9c-4a54-8f7b-0d8e4a7f3c11'
 const runsAsRoot = process.getuid?.() === 0
-const canUnshare = spawnSync('unshare', ['-p', '-f', '--mount-proc', 'true']).status === 0
+const canUnshare = runNow('unshare', ['-p', '-f', '--mount-proc', 'true']).status === 0
 
 let folder: string
 const children: ChildProcess[] = []
@@ -133,7 +134,7 @@ describe('findHolder', () => {
   /** What another user or container sees; the directory is open to all. */
   function holderSeenBy(wrapper: readonly [string, ...string[]]): unknown {
     const root = path.resolve(import.meta.dirname, '../..')
-    spawnSync('chmod', ['755', folder])
+    runNow('chmod', ['755', folder])
     const [program, ...rest]: [string, ...string[]] = [
       ...wrapper,
       process.execPath,
@@ -144,7 +145,7 @@ describe('findHolder', () => {
       `import { findHolder } from ${JSON.stringify(path.join(root, 'src/datadir/holder.ts'))}
        console.log(JSON.stringify(await findHolder(${JSON.stringify(folder)})))`,
     ]
-    const { stdout, stderr } = spawnSync(program, rest, { encoding: 'utf8', cwd: root })
+    const { stdout, stderr } = runNow(program, rest, { cwd: root })
     if (stdout === '') throw new Error(stderr)
     return JSON.parse(stdout)
   }

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -13,6 +13,7 @@ import { copyUnderLock } from '../../src/datadir/snapshot-lock.js'
 import { proveDirectory } from '../../src/datadir/snapshot-proof.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
 import { addDocuments } from '../helpers/data-directories.js'
+import { runNow } from '../helpers/run-now.js'
 
 const program = fileURLToPath(new URL('../helpers/add-documents.ts', import.meta.url))
 const loader = fileURLToPath(new URL('../helpers/run-typescript.js', import.meta.url))
@@ -54,7 +55,7 @@ test('a client that writes between the copy of the database and that of the inde
 
 test('a database that is written to all the same is noticed: locks do not hold everywhere', async () => {
   const database = path.join(chroma().directory, 'chroma.sqlite3')
-  expect(await copyWithPause(() => spawnSync('touch', [database]))).toBe('unlocked')
+  expect(await copyWithPause(() => runNow('touch', [database]))).toBe('unlocked')
 })
 
 /** Under the lock, after the database has begun to be copied and before any of the indexes is. */

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -7,6 +6,7 @@ import { describe, expect, test } from '@jest/globals'
 
 import { parseIndexPickle } from '../../src/datadir/pickle.js'
 import { encodeIndexPickle } from '../../src/datadir/write-index-pickle.js'
+import { outputOf, runNow } from '../helpers/run-now.js'
 
 const ids = new Map<string, number>([
   ['a', 1],
@@ -32,14 +32,14 @@ describe('encodeIndexPickle', () => {
     expect(parseIndexPickle(Buffer.concat(pieces)).idToLabel.size).toBe(60_000)
   })
 
-  const python = hasPython() ? test : test.skip
+  const python = runNow('python3', ['-c', 'pass']).status === 0 ? test : test.skip
   python('Python reads it', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'chroma-ops-pickle-'))
     try {
       const file = path.join(folder, 'pickle')
       await writeFile(file, await encoded(ids, 9))
       const script = 'import json,pickle,sys; print(json.dumps(pickle.load(open(sys.argv[1], "rb"))))'
-      const found: unknown = JSON.parse(execFileSync('python3', ['-c', script, file], { encoding: 'utf8' }))
+      const found: unknown = JSON.parse(outputOf('python3', ['-c', script, file]))
       expect(found).toEqual({
         dimensionality: null,
         total_elements_added: 9,
@@ -63,13 +63,4 @@ async function piecesOf(all: ReadonlyMap<string, number>, totalElementsAdded: nu
 
 async function encoded(all: ReadonlyMap<string, number>, totalElementsAdded: number): Promise<Buffer> {
   return Buffer.concat(await piecesOf(all, totalElementsAdded))
-}
-
-function hasPython(): boolean {
-  try {
-    execFileSync('python3', ['-c', 'pass'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -9,6 +8,7 @@ import { chromaForSuite } from '../helpers/chroma-server.js'
 import { startCli, type CliProcessOptions } from '../helpers/cli-process.js'
 import { sampleBatch } from '../helpers/records.js'
 import { withApi } from '../helpers/restores.js'
+import { runNow } from '../helpers/run-now.js'
 import {
   dropCollections,
   expectSameContents,
@@ -74,7 +74,7 @@ const stranger = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups']
 // The stranger must be able to read the program; in a private home folder nobody but the owner is.
 const canBeStranger =
   process.getuid?.() === 0 &&
-  spawnSync('setpriv', [
+  runNow('setpriv', [
     ...stranger.slice(1),
     process.execPath,
     '-e',

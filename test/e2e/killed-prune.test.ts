@@ -4,7 +4,6 @@ import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 
@@ -16,6 +15,7 @@ import { MaintenanceLockedError } from '../../src/backup/maintenance-errors.js'
 import { LocalStore } from '../../src/storage/local-store.js'
 import { nightlyJob } from '../helpers/nights.js'
 import { pruneJob, wholeBackups } from '../helpers/prunes.js'
+import { waitUntil, within } from '../helpers/wait-until.js'
 
 /** `npm run test:soak` does it at every step. */
 const STRIDE = process.env['CHROMA_OPS_TEST_STRIDE']
@@ -71,24 +71,31 @@ function start(args: readonly string[], environment: Record<string, string> = {}
   const said: string[] = []
   const lines = createInterface({ input: child.stdout })
   lines.on('line', (line) => said.push(line))
-  const ended = Promise.all([once(child, 'close'), once(lines, 'close')]).then(() => {})
-  const says = async (text: string) => {
-    while (!said.includes(text)) await Promise.race([once(lines, 'line'), ended])
-  }
+  const closed = Promise.all([once(child, 'close'), once(lines, 'close')]).then(() => {})
+  const says = (text: string) =>
+    waitUntil(`the process says ${text}`, () => {
+      if (said.includes(text)) return true
+      if (child.exitCode === null && child.signalCode === null) return false
+      throw new Error(`the process has ended and has not said ${text}, only ${said.join(', ')}`)
+    })
+  const ended = within('the process ends', closed)
+  // Whoever waits for it sees it.
+  ended.catch(() => {})
   return { process: child, said, says, ended }
 }
 
 /** As soon as the lease of a dead run has run out. */
 async function pruneToEnd(repository: Repository): Promise<void> {
-  for (;;) {
+  const prune = async () => {
     try {
       await applyPrune(pruneJob(repository, now, { last: 1 }, unlimited))
-      return
+      return true
     } catch (error) {
       if (!(error instanceof MaintenanceLockedError)) throw error
-      await pause(TTL_MS / 4)
+      return false
     }
   }
+  await waitUntil('the lease of the dead run runs out', prune, { pollMs: TTL_MS / 4 })
 }
 
 test('a prune that is killed at any step has deleted nothing that is needed, and the next one finishes', async () => {

@@ -11,6 +11,7 @@ import { silentProgress } from '../../src/core/progress.js'
 import { LocalStore } from '../../src/storage/local-store.js'
 import { newRepository } from '../helpers/backups.js'
 import { startChroma, testCacheDir } from '../helpers/chroma-server.js'
+import { waitUntil } from '../helpers/wait-until.js'
 import { versionsOn, WriteLoad, type Versions } from '../helpers/write-load.js'
 
 /** `npm run test:soak` takes 100. */
@@ -75,7 +76,7 @@ async function backUpAndCheck(directory: string, load: WriteLoad, round: number)
   })
   try {
     const restored = await versionsOn(served.url)
-    while (load.acknowledged < issued) await pause(10)
+    await waitUntil('what was sent is acknowledged', () => load.acknowledged >= issued)
     const moments = Array.from({ length: issued - acknowledged + 1 }, (_, n) => acknowledged + n)
     const equal = moments.filter((count) => isSame(load.after(count), restored))
     // Fails with the difference to the first moment.

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { expect, test } from '@jest/globals'
 
@@ -13,6 +12,7 @@ import { silentProgress } from '../../src/core/progress.js'
 import { LocalStore } from '../../src/storage/local-store.js'
 import { jobOf, newRepository } from '../helpers/backups.js'
 import { sizeableSource } from '../helpers/sizeable-source.js'
+import { waitUntil } from '../helpers/wait-until.js'
 
 const RATE = 8_000_000
 
@@ -46,7 +46,8 @@ async function storedIn(directory: string): Promise<number> {
 async function killAt(directory: string, bytes: number): Promise<number> {
   const child = start(directory)
   const ended = once(child, 'exit')
-  while ((await storedIn(directory)) < bytes && child.exitCode === null) await pause(10)
+  const isOver = () => child.exitCode !== null || child.signalCode !== null
+  await waitUntil(`${bytes} bytes are stored`, async () => isOver() || (await storedIn(directory)) >= bytes)
   child.kill('SIGKILL')
   await ended
   expect(child.signalCode).toBe('SIGKILL')

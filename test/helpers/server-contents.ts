@@ -114,7 +114,7 @@ async function answered(url: string, request: RequestInit = {}): Promise<unknown
   if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`)
   // JSON.parse would make 1 of 1.0, and round large integers.
   const value: unknown = JSON.parse(
-    text.replaceAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+    text.replaceAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) =>
       token.startsWith('"') ? token : `{"number":"${token}"}`,
     ),
   )

@@ -1,7 +1,6 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 
@@ -15,6 +14,7 @@ import { listedBackups } from '../helpers/repositories.js'
 import { withApi } from '../helpers/restores.js'
 import { runCli } from '../helpers/run-cli.js'
 import { seedServer } from '../helpers/server-seeds.js'
+import { waitUntil } from '../helpers/wait-until.js'
 
 const chroma = chromaForSuite()
 const home = { tenant: 'default_tenant', database: 'default_database', metadata: null, space: 'l2' } as const
@@ -50,6 +50,7 @@ async function configure(lines: readonly string[], url = chroma().url): Promise<
 
 const onlyBackups = ['backup:', `  schedule: ${EACH_SECOND}`, 'verify:', '  enabled: false']
 const repo = () => ['--repo', path.join(folder, 'backups')]
+const backups = () => listedBackups(path.join(folder, 'backups'))
 
 async function start(...args: readonly string[]): Promise<CliProcess> {
   const cli = await startCli(['schedule', 'run', ...args], { environment: { TMPDIR: folder } })
@@ -59,11 +60,6 @@ async function start(...args: readonly string[]): Promise<CliProcess> {
 
 async function state(): Promise<unknown> {
   return JSON.parse(await readFile(path.join(folder, 'state', 'schedule.json'), 'utf8'))
-}
-
-/** As long as the test may take. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await pause(50)
 }
 
 test('--once runs what has never run, in order, and nothing the second time', async () => {
@@ -123,7 +119,7 @@ test('killed in the middle of a backup, the next schedule makes up for it', asyn
     const daily = ['backup:', "  schedule: '0 0 1 1 *'", 'verify:', '  enabled: false']
     const args = await configure(daily, proxy.url)
     const cli = await start('--once', ...args)
-    await until(async () => begun)
+    await waitUntil('the backup has begun', () => begun)
     cli.kill('SIGKILL')
     expect(await cli.ended).toMatchObject({ signal: 'SIGKILL' })
     expect(await state()).toMatchObject({
@@ -135,8 +131,8 @@ test('killed in the middle of a backup, the next schedule makes up for it', asyn
 
     // The slot was in January, and yet it is not forgotten: not with --once, but by one that goes on.
     const again = await start('--log-format', 'json', ...(await configure(daily)))
-    await until(async () => (await listedBackups(path.join(folder, 'backups'))).length === 1)
-    await until(async () => !JSON.stringify(await state()).includes('"started"'))
+    await waitUntil('there is a backup', async () => (await backups()).length === 1)
+    await waitUntil('it has ended', async () => !JSON.stringify(await state()).includes('"started"'))
     again.kill('SIGTERM')
     const { exitCode, stderr } = await again.ended
     expect(exitCode).toBe(0)
@@ -167,7 +163,7 @@ test('SIGTERM in the middle of a backup leaves nothing behind, and it is made up
   try {
     const args = await configure(onlyBackups, proxy.url)
     const cli = await start(...args)
-    await until(async () => begun)
+    await waitUntil('the backup has begun', () => begun)
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ exitCode: 0, signal: null })
     expect(await state()).toMatchObject({ tasks: { 'docs/backup': { running: null, runs: 0 } } })
@@ -241,7 +237,7 @@ test('metrics and health are served, to this machine only, until it stops', asyn
   const args = await configure(onlyBackups)
   const port = await unusedPort()
   const cli = await start('--metrics-port', String(port), '--log-format', 'json', ...args)
-  await until(async () => (await listedBackups(path.join(folder, 'backups'))).length > 1)
+  await waitUntil('there are two backups', async () => (await backups()).length > 1)
   const second = await runCli(['schedule', 'run', '--once', ...args])
   expect(second).toMatchObject({ exitCode: 11, stderr: expect.stringContaining('another schedule runs') })
   const ask = async (name: string) => {

@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+
+import { runNow } from '../helpers/run-now.js'
 
 const script = path.resolve(import.meta.dirname, '../../scripts/check-engines.mjs')
 let folder: string
@@ -40,7 +41,7 @@ test('a package for another platform, in the lock file but not installed, is no 
 })
 
 function check() {
-  return spawnSync(process.execPath, [script, folder], { encoding: 'utf8' })
+  return runNow(process.execPath, [script, folder])
 }
 
 async function install(ranges: Record<string, string | undefined>): Promise<void> {

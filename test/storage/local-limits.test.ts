@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -7,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
 import { LocalStore } from '../../src/storage/local-store.js'
 import { bytes } from './conformance-subject.js'
+import { outputOf, runNow } from '../helpers/run-now.js'
 
 let root: string
 let store: LocalStore
@@ -25,10 +25,7 @@ function inProcess(program: string, wrapper: readonly [string, ...string[]], fol
     ${program}`
   const [command, ...args] = wrapper
   const node = [process.execPath, '--import', './test/helpers/run-typescript.js', '--input-type=module']
-  const output = execFileSync(command, [...args, ...node, '--eval', source], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const output = outputOf(command, [...args, ...node, '--eval', source])
   return JSON.parse(output)
 }
 
@@ -45,12 +42,7 @@ const FILL = `
   console.log(JSON.stringify({ errors, old: bytes.length === 1000 && bytes.every((byte) => byte === 1) }))`
 
 function works(command: string, args: readonly string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
+  return runNow(command, args).status === 0
 }
 
 const canMount = works('unshare', ['-rm', 'sh', '-c', 'mount -t tmpfs -o size=64k none /mnt'])

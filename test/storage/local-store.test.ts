@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, readlinkSync } from 'node:fs'
 import {
   chmod,
@@ -22,6 +21,7 @@ import { BlobNotFoundError, MAX_BLOB_BYTES, StoreError } from '../../src/storage
 import { listFiles } from '../../src/storage/local-list.js'
 import { LocalStore } from '../../src/storage/local-store.js'
 import { bytes, text } from './conformance-subject.js'
+import { outputOf } from '../helpers/run-now.js'
 
 let root: string
 let store: LocalStore
@@ -104,7 +104,7 @@ describe('files of a local store', () => {
   })
 
   test('a pipe in the place of a blob does not block', async () => {
-    execFileSync('mkfifo', [path.join(root, 'pipe')])
+    outputOf('mkfifo', [path.join(root, 'pipe')])
     await expect(store.get('pipe')).rejects.toThrow(BlobNotFoundError)
   })
 })

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -33,6 +32,7 @@ import {
 } from '../../helpers/backups.js'
 import { anyDamage, damaged } from '../../helpers/damage-bytes.js'
 import { FaultyStore, withFlippedBit } from '../../helpers/faulty-store.js'
+import { runNow } from '../../helpers/run-now.js'
 import { anyTimeline, ModelCollection } from '../../helpers/timelines.js'
 
 const source = sourceOf(
@@ -107,7 +107,7 @@ describe('an archive', () => {
   test('begins and ends with the manifest, before the checksums of all', async () => {
     const file = path.join(folder, 'listed.tar')
     await writeFile(file, archive)
-    const { stdout, status } = spawnSync('tar', ['tf', file], { encoding: 'utf8' })
+    const { stdout, status } = runNow('tar', ['tf', file])
     expect(status).toBe(0)
     const names = stdout.trim().split('\n')
     const manifest = `backups/${head.id}.json`
@@ -120,23 +120,23 @@ describe('an archive', () => {
   test('is taken apart by tar and checked by sha256sum', async () => {
     const place = await mkdtemp(path.join(folder, 'apart-'))
     await writeFile(path.join(place, 'a.tar'), archive)
-    expect(spawnSync('tar', ['xf', 'a.tar'], { cwd: place }).status).toBe(0)
-    const check = spawnSync('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: place, encoding: 'utf8' })
+    expect(runNow('tar', ['xf', 'a.tar'], { cwd: place }).status).toBe(0)
+    const check = runNow('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: place })
     expect(check).toMatchObject({ status: 0, stdout: '' })
     expect((await readdir(place)).sort()).toEqual(['SHA256SUMS', 'a.tar', 'backups', 'objects', 'repo.json'])
     const [object = ''] = await readdir(path.join(place, 'objects', head.id))
     await writeFile(path.join(place, 'objects', head.id, object), 'altered')
-    expect(spawnSync('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: place }).status).toBe(1)
+    expect(runNow('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: place }).status).toBe(1)
   })
 
   test('that tar made of it, in another order and format, is read too', async () => {
     const place = await mkdtemp(path.join(folder, 'again-'))
     await writeFile(path.join(place, 'a.tar'), archive)
-    spawnSync('tar', ['xf', 'a.tar'], { cwd: place })
+    runNow('tar', ['xf', 'a.tar'], { cwd: place })
     await rm(path.join(place, 'a.tar'))
     for (const format of ['gnu', 'posix', 'ustar']) {
       const file = path.join(folder, `${format}.tar`)
-      expect(spawnSync('tar', ['cf', file, `--format=${format}`, '-C', place, '.']).status).toBe(0)
+      expect(runNow('tar', ['cf', file, `--format=${format}`, '-C', place, '.']).status).toBe(0)
       const bytes = await readFile(file)
       for (const isFile of [false, true]) {
         const { from } = await opened(await openEither(bytes, isFile))
@@ -312,7 +312,7 @@ describe('importing an archive', () => {
   test('refuses one without its checksums, or with others', async () => {
     const file = path.join(folder, 'sums.tar')
     await writeFile(file, archive)
-    expect(spawnSync('tar', ['--delete', '-f', file, 'SHA256SUMS']).status).toBe(0)
+    expect(runNow('tar', ['--delete', '-f', file, 'SHA256SUMS']).status).toBe(0)
     const without = await readFile(file)
     const altered = Buffer.from(archive)
     altered.write('0000', altered.lastIndexOf('  repo.json') - 10)

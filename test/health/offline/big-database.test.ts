@@ -8,6 +8,7 @@ import { checkDatabaseApart } from '../../../src/health/offline/check-database-a
 import { newCollection } from '../../helpers/api-for-suite.js'
 import { startCli, type CliProcess } from '../../helpers/cli-process.js'
 import { simpleRecords } from '../../helpers/simple-collection.js'
+import { waitUntil } from '../../helpers/wait-until.js'
 import { changeDatabase, copyOf, healthOfDirectory, writtenDirectory } from './directories.js'
 
 // A database from 32 MiB on is checked in a process of its own.
@@ -69,7 +70,7 @@ test('the process that checks it ends at once when the check is stopped', async 
   const checking = checkDatabaseApart(request, stopping.signal)
   stopping.abort()
   await expect(checking).rejects.toMatchObject({ code: 'ABORTED' })
-  while ((await childrenOf(process.pid)).length > 0) await sleep(20)
+  await waitUntil('no process checks any more', async () => (await childrenOf(process.pid)).length === 0)
 })
 
 /** 300,000 rows that SQLite needs milliseconds each to check; while they were written, their column was cheap. */
@@ -143,7 +144,7 @@ async function cpuSeconds(pid: string): Promise<number> {
 }
 
 async function gone(pid: string): Promise<void> {
-  while ((await textOf(`/proc/${pid}/cmdline`)) !== '') await sleep(20)
+  await waitUntil(`process ${pid} is gone`, async () => (await textOf(`/proc/${pid}/cmdline`)) === '')
 }
 
 /** Processes that check a database for this one. */
