@@ -17,6 +17,11 @@ export interface BuildJob {
   readonly identity: ShadowIdentity
   /** What is under the shadow's name already. */
   readonly begun: CollectionDefinition | null
+  /**
+   * When the source does not begin any more with what an earlier run has written. `keep`: nothing is written,
+   * and the caller makes the records equal. Default: it is dropped, and built anew.
+   */
+  readonly changed?: 'keep' | 'drop'
   /** Called with the id of the collection before anything is written to it. */
   readonly onCollection: (id: string) => Promise<void>
   readonly progress: Progress
@@ -49,11 +54,18 @@ export async function buildShadow(job: BuildJob): Promise<BuiltShadow> {
         return await fill(job, begun, await writtenIds(job, begun), [])
       } catch (error) {
         if (!(error instanceof NotAPrefix)) throw error
+        if (job.changed === 'keep') return keep(job, begun)
       }
     }
     await dropCollection(job.api, begun, job.signal)
   }
   return rebuildShadow(job)
+}
+
+async function keep({ api, signal }: BuildJob, begun: CollectionDefinition): Promise<BuiltShadow> {
+  const records = await api.count(begun, signal)
+  const nothing = { written: 0, withoutVector: 0, bytes: 0, warnings: [] }
+  return { ...nothing, collection: begun, records, resumed: true }
 }
 
 /** Builds it from nothing; nothing must be there under its name. */

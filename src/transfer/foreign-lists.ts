@@ -84,8 +84,7 @@ async function foreignLists(
   })
 }
 
-/** Keys of lists that only the record on the server has. */
-export function extraLists(expected: Metadata | null, actual: Metadata | null): readonly string[] {
+function extraLists(expected: Metadata | null, actual: Metadata | null): readonly string[] {
   return [...(actual ?? [])].flatMap(([key, value]) =>
     Array.isArray(value) && expected?.has(key) !== true ? [key] : [],
   )

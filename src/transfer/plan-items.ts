@@ -41,7 +41,7 @@ export function planItems(
       return refuse(
         planned,
         'RESTORE_TARGET_BUILDING',
-        `${displayName(target)} is being built by another restore`,
+        `${displayName(target)} is being built by another run`,
       )
     if (job.mode === 'missing' || job.mode === 'overwrite') return fillOrRefuse(planned, existing, job.mode)
     if (journal.has(existing.id)) return { ...planned, action: 'already-restored' }
@@ -65,13 +65,13 @@ function fillOrRefuse(
     return refuse(
       planned,
       'RESTORE_TARGET_UNFIT',
-      `${displayName(target)} measures ${spaces[1]}, the backup ${spaces[0]}`,
+      `${displayName(target)} measures ${spaces[1]}, the source ${spaces[0]}`,
     )
   if (dimensions[0] !== null && dimensions[1] !== null && dimensions[0] !== dimensions[1])
     return refuse(
       planned,
       'RESTORE_TARGET_UNFIT',
-      `${displayName(target)} has dimension ${dimensions[1]}, the backup ${dimensions[0]}`,
+      `${displayName(target)} has dimension ${dimensions[1]}, the source ${dimensions[0]}`,
     )
   return { ...planned, action: mode === 'missing' ? 'add-missing' : 'overwrite' }
 }

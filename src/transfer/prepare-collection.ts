@@ -29,6 +29,13 @@ export interface PreparedCollection {
 /** Lets one collection after the other be written. */
 export type WriteTurn = <T>(write: () => Promise<T>) => Promise<T>
 
+export type Prepare = (
+  job: RestoreRecordsJob,
+  planned: PlannedItem,
+  journal: RestoreJournal,
+  inTurn: WriteTurn,
+) => Promise<PreparedCollection>
+
 /** Rejects with {@link RestoreDiffersError} when the result is not what it must be. */
 export async function prepareCollection(
   job: RestoreRecordsJob,

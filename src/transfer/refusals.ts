@@ -34,7 +34,7 @@ export function refuseAll(planned: readonly PlannedItem[]): void {
   const [first] = others.filter(({ code }) => code !== 'RESTORE_TARGET_EXISTS')
   if (first === undefined) throw new TargetExistsError(refused.map(({ item }) => item.target))
   throw new GuardError(first.code, namesText(others.map(({ message }) => message)), {
-    hint: 'restore it under another name with --rename, or choose --mode replace',
+    hint: 'choose another name with --rename, or --mode replace',
   })
 }
 

@@ -20,10 +20,14 @@ export class RestoreJournal {
     this.#ids = ids
   }
 
-  /** `stateDir` null: nothing is kept. */
-  static async open(stateDir: string | null, origin: string): Promise<RestoreJournal> {
+  /** `stateDir` null: nothing is kept. `kind`: what the file is called after; a journal each. */
+  static async open(
+    stateDir: string | null,
+    origin: string,
+    kind: 'restore' | 'copy' | 'copied' = 'restore',
+  ): Promise<RestoreJournal> {
     if (stateDir === null) return new RestoreJournal(null, new Set())
-    const file = path.join(stateDir, `restore-${hash('sha256', origin, 'hex').slice(0, 16)}.jsonl`)
+    const file = path.join(stateDir, `${kind}-${hash('sha256', origin, 'hex').slice(0, 16)}.jsonl`)
     return new RestoreJournal(file, new Set((await linesOf(file)).flatMap(idOf)))
   }
 

@@ -6,12 +6,12 @@ import type { Progress } from '../core/progress.js'
 import { displayName } from '../core/records.js'
 import { finishCollection } from './finish-collection.js'
 import { planItems, type PlannedItem } from './plan-items.js'
-import { prepareCollection } from './prepare-collection.js'
+import { prepareCollection, type Prepare } from './prepare-collection.js'
 import { refuseAll, settleChecks } from './refusals.js'
 import type { RestoreRecordsJob } from './restore-job.js'
 import { RestoreJournal } from './restore-journal.js'
 import type { CollectionRestored } from './restore-plan.js'
-import { createMissing, surveyTargets } from './survey-targets.js'
+import { createMissing, surveyTargets, type TargetSurvey } from './survey-targets.js'
 
 /** Collections under way: one is written while another is compared. */
 const IN_FLIGHT = 2
@@ -22,20 +22,37 @@ const IN_FLIGHT = 2
  * A run that was killed is continued by the next one with the same origin and targets.
  */
 export async function restoreRecords(job: RestoreRecordsJob): Promise<readonly CollectionRestored[]> {
-  const { api, items, signal } = job
+  const { items, signal } = job
   const survey = await surveyTargets(
-    api,
+    job.api,
     items.map(({ target }) => target),
     signal,
   )
   const journal = await RestoreJournal.open(job.stateDir, job.origin.id)
   const planned = await settleChecks(job, planItems(job, survey, journal))
   refuseAll(planned)
+  return carryOut({ job, planned, survey, journal, prepare: prepareCollection })
+}
+
+export interface PlannedWork {
+  readonly job: RestoreRecordsJob
+  /** Without one that is refused. */
+  readonly planned: readonly PlannedItem[]
+  readonly survey: TargetSurvey
+  readonly journal: RestoreJournal
+  /** Brings the records of one collection to the server. */
+  readonly prepare: Prepare
+}
+
+/** Prepares all collections, and then gives them their names. */
+export async function carryOut(work: PlannedWork): Promise<readonly CollectionRestored[]> {
+  const { job, survey, journal } = work
+  const { api, signal } = job
   api.transport.useBatchRetries()
   await createMissing(api, survey, signal)
   const begun = new Set<PlannedItem>()
   try {
-    const restored = await buildAndFinish(job, planned, journal, begun)
+    const restored = await buildAndFinish(work, begun)
     await journal.clear()
     return restored
   } catch (error) {
@@ -46,9 +63,7 @@ export async function restoreRecords(job: RestoreRecordsJob): Promise<readonly C
 
 /** `begun` holds what has a collection under a temporary name, perhaps. */
 async function buildAndFinish(
-  job: RestoreRecordsJob,
-  planned: readonly PlannedItem[],
-  journal: RestoreJournal,
+  { job, planned, journal, prepare }: PlannedWork,
   begun: Set<PlannedItem>,
 ): Promise<readonly CollectionRestored[]> {
   const { signal } = job
@@ -60,7 +75,7 @@ async function buildAndFinish(
       (item, workSignal) => {
         if (item.action === 'create' || item.action === 'replace') begun.add(item)
         const own = { ...job, progress, signal: workSignal }
-        return prepareCollection(own, item, journal, (write) => writing(write))
+        return prepare(own, item, journal, (write) => writing(write))
       },
       signal,
     )
@@ -95,7 +110,7 @@ function warnOfUnfinished({ progress }: RestoreRecordsJob, begun: ReadonlySet<Pl
   const names = [...begun].map(({ shadow }) => displayName(shadow.address))
   progress.warn({
     code: 'RESTORE_UNFINISHED',
-    message: `left on the server under temporary names: ${names.join(', ')}; the same restore continues them, or delete them to give it up`,
+    message: `left on the server under temporary names: ${names.join(', ')}; the same command continues them, or delete them to give it up`,
   })
 }
 

@@ -9,6 +9,8 @@ export interface TargetMapping {
   readonly rename: ReadonlyMap<string, string>
   readonly targetTenant: string | null
   readonly targetDatabase: string | null
+  /** What happens to collections, for messages; default: `restored`. */
+  readonly verb?: string
 }
 
 export interface Mapped<T extends CollectionName> {
@@ -38,7 +40,7 @@ export function mapTargets<T extends CollectionName>(
       throw new UsageError(`${displayName(source)} is renamed twice: ${rename.from} and ${another.from}`)
     return { source, target: targetOf(source, mapping, rename?.to ?? []) }
   })
-  refuseClashes(mapped)
+  refuseClashes(mapped, mapping.verb ?? 'restored')
   return mapped
 }
 
@@ -64,14 +66,14 @@ function namePath(from: string, to: string): readonly string[] {
   return path
 }
 
-function refuseClashes(mapped: readonly Mapped<CollectionName>[]): void {
+function refuseClashes(mapped: readonly Mapped<CollectionName>[], verb: string): void {
   const taken = new Map<string, CollectionName>()
   for (const { source, target } of mapped) {
     const key = displayName(target)
     const other = taken.get(key)
     if (other !== undefined)
       throw new UsageError(
-        `${displayName(other)} and ${displayName(source)} would both be restored as ${key}`,
+        `${displayName(other)} and ${displayName(source)} would both be ${verb} as ${key}`,
         {
           hint: 'give one of them another name with --rename',
         },

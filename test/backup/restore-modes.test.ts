@@ -139,8 +139,8 @@ test.each(['missing', 'overwrite'] as const)(
     ])
     await withApi(chroma().url, async (api) => {
       for (const [unfit, message] of [
-        [other, /dimension 5, the backup 3/],
-        [cosine, /measures cosine, the backup l2/],
+        [other, /dimension 5, the source 3/],
+        [cosine, /measures cosine, the source l2/],
       ] as const) {
         const database = await freshDatabase(api)
         await restoreBackup(restoreJob(unfit, api, { targetDatabase: database }))

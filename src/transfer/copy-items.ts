@@ -1,0 +1,121 @@
+import { serverLookup } from '../chroma/server-lookup.js'
+import { GuardError } from '../core/errors.js'
+import { displayName } from '../core/records.js'
+import { namesText } from './errors.js'
+import type { CopyJob } from './copy-job.js'
+import type { CopyAction } from './copy-summary.js'
+import { planItems, type PlannedItem } from './plan-items.js'
+import { refuseAll, settleChecks } from './refusals.js'
+import type { RestoreRecordsJob } from './restore-job.js'
+import { RestoreJournal } from './restore-journal.js'
+import { surveyTargets, type TargetSurvey } from './survey-targets.js'
+
+/** What a copy is going to do, as the shared engine takes it. */
+export interface PlannedCopyWork {
+  readonly job: RestoreRecordsJob
+  readonly planned: readonly PlannedItem[]
+  /** Those that an earlier run has copied, and that are brought up to date. */
+  readonly synced: ReadonlySet<PlannedItem>
+  readonly survey: TargetSurvey
+  /** Of this copy while it is unfinished. */
+  readonly journal: RestoreJournal
+  /** Of finished ones: which collections were copied from which. */
+  readonly copied: RestoreJournal
+}
+
+/** Decides for each collection what happens to it; what is refused has the action `refuse`. Writes nothing. */
+export async function planCopyItems(copy: CopyJob, job: RestoreRecordsJob): Promise<PlannedCopyWork> {
+  const { items, api, stateDir, origin, signal } = job
+  const survey = await surveyTargets(
+    api,
+    items.map(({ target }) => target),
+    signal,
+  )
+  const journal = await RestoreJournal.open(stateDir, origin.id, 'copy')
+  const copied = await RestoreJournal.open(stateDir, origin.id, 'copied')
+  const base = planItems(job, survey, journal)
+  const synced = new Set<PlannedItem>()
+  let planned = base
+  if (copy.sync === true) {
+    const filled = planItems({ ...job, mode: 'overwrite' }, survey, journal)
+    planned = base.map((item, at) => {
+      const { existing } = item
+      const fill = filled[at]
+      if (existing === null || fill?.action !== 'overwrite') return item
+      const isOwn = journal.has(existing.id) || copied.has(pairOf(existing.id, item.item.definition.id))
+      if (isOwn && job.mode === 'create') {
+        synced.add(fill)
+        return fill
+      }
+      return job.mode === 'create' ? refuseForeign(item) : item
+    })
+  }
+  if (copy.resume === true)
+    planned = planned.map((item) =>
+      item.refusal?.code === 'RESTORE_TARGET_EXISTS' ? { ...item, action: 'check', refusal: null } : item,
+    )
+  // What --resume has compared, and found different, is what it was before.
+  const settled = (await settleChecks(job, planned)).map((item) =>
+    item.action === 'refuse' && item.refusal === null ? { ...item, refusal: existsRefusal(item) } : item,
+  )
+  return { job, planned: settled, synced, survey, journal, copied }
+}
+
+/** Which target was copied from which source, by the ids that the servers gave them. */
+export function pairOf(target: string, source: string): string {
+  return `${target}:${source}`
+}
+
+/** Throws when any collection cannot be copied, before anything is written. */
+export function refuseCopies(planned: readonly PlannedItem[]): void {
+  const foreign = planned.flatMap(({ refusal }) => (refusal?.code === FOREIGN ? [refusal.message] : []))
+  if (foreign.length === 0) refuseAll(planned)
+  else
+    throw new GuardError(FOREIGN, namesText(foreign), {
+      hint: '--mode missing adds the records that it lacks, --mode overwrite makes those of the source equal',
+    })
+}
+
+const FOREIGN = 'RESTORE_TARGET_FOREIGN'
+
+/** How the action is called in what a copy says of itself. */
+export function copyActionOf(planned: PlannedItem, isSynced: boolean): CopyAction {
+  const { action } = planned
+  if (isSynced) return 'sync'
+  if (action === 'already-restored') return 'already-copied'
+  return action === 'check' ? 'refuse' : action
+}
+
+/**
+ * Rejects with a {@link GuardError} `COPY_SHRINKS` (15) when records are to be deleted in a target of which the
+ * source has less than half.
+ */
+export async function refuseShrinking(copy: CopyJob, work: PlannedCopyWork): Promise<void> {
+  if (copy.allowShrink === true) return
+  for (const planned of work.planned) {
+    const { item, existing } = planned
+    if (existing === null || !removesExtra(copy, planned)) continue
+    const there = await serverLookup(copy.to, existing).count(copy.signal)
+    if (item.records * 2 < there)
+      throw new GuardError(
+        'COPY_SHRINKS',
+        `${displayName(item.definition)} has ${item.records} records, ${displayName(item.target)} ${there}: most would be deleted`,
+        { hint: '--allow-shrink deletes them' },
+      )
+  }
+}
+
+/** Whether records that the source does not have are deleted in an existing target. */
+export function removesExtra(copy: CopyJob, { action }: PlannedItem): boolean {
+  if (action !== 'overwrite') return false
+  return copy.sync === true ? copy.deleteExtra === true : true
+}
+
+function refuseForeign(item: PlannedItem): PlannedItem {
+  const message = `${displayName(item.item.target)} was not copied from ${displayName(item.item.definition)}, as far as this machine knows`
+  return { ...item, action: 'refuse', refusal: { code: FOREIGN, message } }
+}
+
+function existsRefusal({ item }: PlannedItem) {
+  return { code: 'RESTORE_TARGET_EXISTS', message: `${displayName(item.target)} exists already` }
+}
