@@ -4,6 +4,7 @@ import { ChromaConflictError } from './chroma/errors.js'
 import { spaceOf } from './chroma/space.js'
 import type { ServerOptions, TransportStats } from './chroma/transport.js'
 import { GuardError } from './core/errors.js'
+import { isHousekeeping } from './core/own-collections.js'
 import { silentProgress } from './core/progress.js'
 import type { CollectionDefinition, Space } from './core/records.js'
 import { checkHealth } from './health/check-health.js'
@@ -80,10 +81,13 @@ export class ManagedDatabase {
     return new ManagedCollection(this.#api, definition)
   }
 
-  /** Names of all collections, sorted. */
+  /** Names of all collections, sorted; without those that are still being built, and the lock of migrations. */
   async collectionNames(signal?: AbortSignal): Promise<string[]> {
     const collections = await this.#api.listCollections(this.tenant, this.database, signal)
-    return collections.map(({ name }) => name).sort()
+    return collections
+      .filter((collection) => !isHousekeeping(collection))
+      .map(({ name }) => name)
+      .sort()
   }
 
   /** Through the pool in use. Never rejects because of the server; see {@link checkHealth}. */

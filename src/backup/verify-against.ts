@@ -1,7 +1,7 @@
 import type { ChromaApi } from '../chroma/api.js'
 import { serverLookup } from '../chroma/server-lookup.js'
-import { isShadow } from '../chroma/shadow-marker.js'
 import { spaceOf } from '../chroma/space.js'
+import { isHousekeeping } from '../core/own-collections.js'
 import { withOverallProgress } from '../core/overall-progress.js'
 import type { Progress, Warning } from '../core/progress.js'
 import { displayName, type CollectionDefinition, type CollectionName } from '../core/records.js'
@@ -113,7 +113,7 @@ async function compareSelection(
     status: different ? 'different' : 'equal',
     collections,
     onlyOnServer: survey.collections
-      .filter((collection) => !isShadow(collection) && !expected.has(displayName(collection)))
+      .filter((collection) => !isHousekeeping(collection) && !expected.has(displayName(collection)))
       .map(displayName),
     records: collections.reduce((sum, { comparison }) => sum + (comparison?.records ?? 0), 0),
     durationMs: job.now().getTime() - started,

@@ -1,5 +1,6 @@
 import { anySignal } from '../core/abort.js'
 import { mapInOrder } from '../core/map-in-order.js'
+import { isHousekeeping } from '../core/own-collections.js'
 import type {
   CollectionDefinition,
   CollectionReader,
@@ -11,10 +12,10 @@ import type { ChromaApi } from './api.js'
 import { BatchSizer } from './batch-sizer.js'
 import { CollectionNotFoundError } from './errors.js'
 import { RecordFetcher } from './fetch-records.js'
-import { IdSpool } from './id-spool.js'
+import type { IdSpool } from './id-spool.js'
 import { withListing } from './list-windows.js'
 import { withTrueSpace } from './probe-space.js'
-import { isShadow } from './shadow-marker.js'
+import { groupsOf, spoolIds } from './read-by-ids.js'
 import { compareWithSpool, type SpoolDifference } from './spool-difference.js'
 
 /** Which part of a server is read. Tenants cannot be listed, so they are named. */
@@ -46,7 +47,10 @@ export const defaultServerSourceOptions = {
 /** An answer may be so many times as large as aimed at; long documents come as a surprise. */
 const SURPRISE = 4
 
-/** A running server, read over HTTP. Collections that a restore is still building are left out. */
+/**
+ * A running server, read over HTTP. Collections that are still being built, and the lock of migrations, are left
+ * out.
+ */
 export class ServerSource implements RecordSource {
   readonly displayUrl: string
   readonly #options: Required<ServerSourceOptions>
@@ -68,7 +72,7 @@ export class ServerSource implements RecordSource {
     }
     const own: CollectionDefinition[] = []
     for (const collection of collections)
-      if (!isShadow(collection)) own.push(await withTrueSpace(api, collection, signal))
+      if (!isHousekeeping(collection)) own.push(await withTrueSpace(api, collection, signal))
     return own.sort(byAddress)
   }
 
@@ -117,7 +121,7 @@ class ServerCollectionReader implements CollectionReader {
     this.#consistency = undefined
     this.#received = 0
     const { concurrency } = this.#options
-    const spool = await this.#listToSpool(signal)
+    const spool = await spoolIds(this.#listJob(signal), this.#options.tempDir)
     const stop = new AbortController()
     let closing: Promise<SpoolDifference> | undefined
     try {
@@ -127,8 +131,10 @@ class ServerCollectionReader implements CollectionReader {
         if (this.#received === spool.ids) closing = this.#listAgain(spool, anySignal(signal, stop.signal))
         return pieces
       }
+      // As many ids in one request as fit by what is known when it is sent.
+      const requests = groupsOf(spool.read(), () => this.#rows())
       let missing = spool.ids
-      for await (const pieces of mapInOrder(this.#requests(spool), concurrency, fetch, signal)) {
+      for await (const pieces of mapInOrder(requests, concurrency, fetch, signal)) {
         for await (const batch of pieces) {
           missing -= batch.ids.length
           if (batch.ids.length > 0) yield batch
@@ -156,35 +162,6 @@ class ServerCollectionReader implements CollectionReader {
     // Awaited in its turn; until then a failure must not count as unhandled.
     difference.catch(() => {})
     return difference
-  }
-
-  async #listToSpool(signal: AbortSignal | undefined): Promise<IdSpool> {
-    return withListing(this.#listJob(signal), async (ids) => {
-      const spool = await IdSpool.create(this.#options.tempDir)
-      try {
-        for await (const piece of ids) await spool.append(piece)
-        return spool
-      } catch (error) {
-        await spool.dispose()
-        throw error
-      }
-    })
-  }
-
-  /** The ids of one request after another, as many as fit by what is known when it is sent. */
-  async *#requests(spool: IdSpool): AsyncGenerator<readonly string[], void, undefined> {
-    let waiting: string[] = []
-    let rows = this.#rows()
-    for await (const ids of spool.read()) {
-      for (const id of ids) {
-        waiting.push(id)
-        if (waiting.length < rows) continue
-        yield waiting
-        waiting = []
-        rows = this.#rows()
-      }
-    }
-    if (waiting.length > 0) yield waiting
   }
 
   #rows(): number {

@@ -88,9 +88,13 @@ async function placesOf(
       }),
     )
   } else if (settings.value(catalogue.url) !== null || settings.value(catalogue.cloud)) {
-    const { deadShadows } = await import('../cleanup/runs/dead-shadows.js')
+    const [{ deadShadows }, { migrationLeftovers }] = await Promise.all([
+      import('../cleanup/runs/dead-shadows.js'),
+      import('../cleanup/runs/migration-leftovers.js'),
+    ])
     const { tenants, databases = null } = await context.scope()
-    places.push(deadShadows({ api: await context.openServer(), tenants, databases, watchMs: watchFor }))
+    const scope = { api: await context.openServer(), tenants, databases }
+    places.push(deadShadows({ ...scope, watchMs: watchFor }), migrationLeftovers({ ...scope, now: host.now }))
   }
   const folder = await context.tempDir()
   places.push(files.deadFiles({ ...common, folder, isOurs: files.isTemporary, deep: false }))
@@ -116,16 +120,17 @@ async function repositoryPlaces(
 const LEAST_SILENCE = 600_000
 
 function describeRuns(
-  { applied, removed, freedBytes, errors, durationMs }: RunsResult,
+  { applied, removed, leftAlone, freedBytes, errors, durationMs }: RunsResult,
   style: Style,
 ): string {
-  if (removed.length === 0 && errors.length === 0)
+  if (removed.length === 0 && errors.length === 0 && leftAlone.length === 0)
     return 'nothing is left over from runs that were killed so long ago (--older-than)'
   const known = removed.reduce((sum, { bytes: size }) => sum + (size ?? 0), 0)
   return [
     ...removed.map(
       (leftover) => `${leftover.kind} ${style.bold(leftover.name)}: ${leftover.why}${sizeOf(leftover)}`,
     ),
+    ...leftAlone.map(({ name, why, command }) => `left alone ${style.bold(name)}: ${why}; ${command}`),
     ...errors.map(({ message }) => `${style.bad('not removed')}: ${message}`),
     applied
       ? `${plural(removed.length, 'thing')} removed, ${bytes(freedBytes)} given back (${duration(durationMs)})`

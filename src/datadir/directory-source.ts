@@ -2,6 +2,7 @@ import path from 'node:path'
 
 import { isJsonObject } from '../core/json.js'
 import { throwIfAborted } from '../core/errors.js'
+import { isHousekeeping } from '../core/own-collections.js'
 import {
   displayName,
   type CollectionDefinition,
@@ -10,7 +11,6 @@ import {
   type RecordBatch,
   type RecordSource,
 } from '../core/records.js'
-import { SHADOW_KEY } from '../core/shadow-key.js'
 import type { DataDirectory, Segment } from './data-directory.js'
 import { CollectionMissingError, type HnswError, type PickleError } from './errors.js'
 import { DirectoryState } from './directory-state.js'
@@ -52,10 +52,10 @@ export class DirectorySource implements RecordSource {
     this.displayUrl = directory.path
   }
 
-  /** Without the collections that a restore is still building. */
+  /** Without the collections that are still being built, and without the lock of migrations. */
   async listCollections(signal?: AbortSignal): Promise<readonly CollectionDefinition[]> {
     throwIfAborted(signal)
-    return this.#directory.collections().filter(({ metadata }) => metadata?.has(SHADOW_KEY) !== true)
+    return this.#directory.collections().filter((collection) => !isHousekeeping(collection))
   }
 
   /** Rejects with a {@link CollectionMissingError} if it is gone. */

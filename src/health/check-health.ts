@@ -2,9 +2,9 @@ import { ChromaApi } from '../chroma/api.js'
 import { connectTransport } from '../chroma/connect.js'
 import { parseServerUrl } from '../chroma/server-url.js'
 import type { PoolStats } from '../chroma/connection-pool.js'
-import { isShadow } from '../chroma/shadow-marker.js'
 import type { ServerOptions } from '../chroma/transport.js'
 import { OpsError, throwIfAborted, UsageError } from '../core/errors.js'
+import { isHousekeeping } from '../core/own-collections.js'
 import { mapInOrder } from '../core/map-in-order.js'
 import type { Progress } from '../core/progress.js'
 import type { CollectionDefinition } from '../core/records.js'
@@ -105,11 +105,11 @@ class Examination {
       this.findings.push(...this.facts.findings)
       const scope = await collectionsInScope(api, this.#job.scope, untilDeadline)
       this.databases = scope.databases
-      this.findings.push(...scope.findings, ...checkLeftovers(scope.collections))
+      this.findings.push(...scope.findings, ...checkLeftovers(scope.collections, this.url, Date.now()))
       await this.#checkCollections(
         api,
         level,
-        scope.collections.filter((collection) => !isShadow(collection)),
+        scope.collections.filter((collection) => !isHousekeeping(collection)),
       )
     } catch (error) {
       throwIfAborted(signal)

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../core/errors.js'
 import { failureOf } from '../remove-directories.js'
 import type { CleanupFailure } from '../report.js'
-import type { Leftover, LeftoverPlace, RunsResult } from './leftover.js'
+import type { LeftAlone, Leftover, LeftoverPlace, RunsResult } from './leftover.js'
 
 export interface RunsJob {
   readonly places: readonly LeftoverPlace[]
@@ -14,8 +14,9 @@ export interface RunsJob {
 export async function cleanRuns({ places, apply, signal }: RunsJob): Promise<RunsResult> {
   const started = performance.now()
   const removed: Leftover[] = []
+  const leftAlone: LeftAlone[] = []
   const errors: CleanupFailure[] = []
-  for (const place of places)
+  for (const place of places) {
     for (const leftover of await place.find(signal)) {
       throwIfAborted(signal)
       try {
@@ -26,9 +27,12 @@ export async function cleanRuns({ places, apply, signal }: RunsJob): Promise<Run
         errors.push(failureOf(leftover.name, error))
       }
     }
+    leftAlone.push(...((await place.leftAlone?.(signal)) ?? []))
+  }
   return {
     applied: apply,
     removed,
+    leftAlone,
     freedBytes: apply ? removed.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0) : 0,
     errors,
     durationMs: Math.round(performance.now() - started),

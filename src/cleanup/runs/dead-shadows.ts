@@ -1,6 +1,6 @@
 import type { ChromaApi } from '../../chroma/api.js'
-import { isShadow } from '../../chroma/shadow-marker.js'
 import { sleep } from '../../core/abort.js'
+import { isMigrationShadow, isShadow } from '../../core/own-collections.js'
 import { displayName, type CollectionDefinition } from '../../core/records.js'
 import { replacedBy } from '../../transfer/shadow.js'
 import type { Leftover, LeftoverPlace } from './leftover.js'
@@ -46,7 +46,7 @@ export function deadShadows(job: DeadShadowsJob): LeftoverPlace {
       if (shadow === undefined) return
       const now = await api.findCollection(shadow, signal)
       // Deleting goes by name: it must still be the same one, and still be a shadow.
-      if (now?.id === shadow.id && isShadow(now)) await api.deleteCollection(now, signal)
+      if (now?.id === shadow.id && isOfRestore(now)) await api.deleteCollection(now, signal)
     },
   }
 }
@@ -58,8 +58,13 @@ async function shadowsOf(
   const shadows: CollectionDefinition[] = []
   for (const tenant of tenants)
     for (const database of databases ?? (await api.listDatabases(tenant, signal)))
-      shadows.push(...(await api.listCollections(tenant, database, signal)).filter(isShadow))
+      shadows.push(...(await api.listCollections(tenant, database, signal)).filter(isOfRestore))
   return shadows
+}
+
+/** A migration's shadow may hold what was paid for, and only its run can tell whether it is in the midst of a swap. */
+function isOfRestore(collection: CollectionDefinition): boolean {
+  return isShadow(collection) && !isMigrationShadow(collection)
 }
 
 async function countsOf(
