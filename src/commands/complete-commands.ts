@@ -22,9 +22,9 @@ class CompletedError extends OpsError {
  * The library knows no flags, so its hints say `"chroma-ops backup verify ID"`. Here they get the repository
  * and the server of the command that was run.
  */
-export function withCompleteHint(error: OpsError, settings: Settings): OpsError {
-  if (error.hint === undefined) return error
-  const hint = completeCommands(error.hint, settings)
+export function withCompleteHint(error: OpsError, settings: Settings, text = error.hint): OpsError {
+  if (text === undefined) return error
+  const hint = completeCommands(text, settings)
   return hint === error.hint ? error : new CompletedError(error, hint)
 }
 
@@ -44,6 +44,7 @@ export function completeCommand(command: string, settings: Settings): string {
   const flags = [
     ...(NEEDS_REPOSITORY.test(words) ? repositoryWords(settings) : []),
     ...(NEEDS_SERVER.test(words) ? targetWords(settings) : []),
+    ...(NEEDS_DATABASE.test(words) ? given(settings, [catalogue.tenant, catalogue.database]) : []),
   ]
   // What the command names itself is not named twice.
   const missing = flags.filter(([flag = '']) => !begun.split(' ').includes(flag))
@@ -51,8 +52,10 @@ export function completeCommand(command: string, settings: Settings): string {
   return [begun, ...[...missing, ...fileWords(settings)].flat().map(shellWord)].join(' ')
 }
 
-const NEEDS_REPOSITORY = /^(backup|restore|repo|erase|rescue)\b/
-const NEEDS_SERVER = /^(backup( create)?( --.*)?$|restore\b|health\b)/
+const NEEDS_REPOSITORY = /^((backup|restore|repo|erase|rescue)\b|migrate (plan|up|down|redo|resume)\b)/
+const NEEDS_DATABASE =
+  /^migrate (status|plan|up|down|redo|resume|abort|complete|repair|baseline|history|unlock)\b/
+const NEEDS_SERVER = new RegExp(`^(backup( create)?( --.*)?$|restore\\b|health\\b)|${NEEDS_DATABASE.source}`)
 
 /** Words of the same flags for another command: repeated as they were given, or from wherever they come. */
 function repositoryWords(settings: Settings): string[][] {

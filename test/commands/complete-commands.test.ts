@@ -38,6 +38,15 @@ test.each([
   expect(completeCommands(hint, settings)).toBe(complete)
 })
 
+test.each([
+  ['migrate up', 'migrate up --repo ./b --url http://x:8000 --database one'],
+  ['migrate abort', 'migrate abort --url http://x:8000 --database one'],
+  ['migrate renumber 00007', 'migrate renumber 00007'],
+])('chroma-ops %s is about one database', (command, complete) => {
+  const settings = settingsOf({ '--repo': './b', '--url': 'http://x:8000', '--database': 'one' })
+  expect(completeCommand(`chroma-ops ${command}`, settings)).toBe(`chroma-ops ${complete}`)
+})
+
 test('where the key of the repository is goes along; a passphrase from the environment is there anyway', () => {
   const flags = { '--repo': './b', '--passphrase-file': 'my key' }
   const settings = settingsOf(flags, { CHROMA_OPS_PASSPHRASE: 'secret' })
