@@ -13,6 +13,8 @@ const LEGACY_PARAMETERS = new Map([
   ['hnsw:resize_factor', 'resize_factor'],
 ])
 
+const VECTOR_INDEX = ['keys', '#embedding', 'float_list', 'vector_index', 'config'] as const
+
 /**
  * A definition whose schema and configuration say what the metadata of a collection from before 1.0 says:
  * this space, and the parameters in `hnsw:*` keys. Only members that are there are changed.
@@ -20,15 +22,29 @@ const LEGACY_PARAMETERS = new Map([
 export function withSpace(definition: CollectionDefinition, space: Space): CollectionDefinition {
   const parameters = legacyParameters(definition.metadata)
   const measure: JsonObject = new Map([['space', space]])
-  const vectorIndex = ['keys', '#embedding', 'float_list', 'vector_index', 'config']
   return {
     ...definition,
-    configuration: at(definition.configuration, ['hnsw'], (old) =>
-      replaced(old, new Map([...parameters, ...measure])),
+    configuration: at(
+      at(definition.configuration, ['hnsw'], (old) => replaced(old, new Map([...parameters, ...measure]))),
+      ['spann'],
+      (old) => replaced(old, measure),
     ),
-    schema: at(definition.schema, vectorIndex, (old) =>
+    schema: at(definition.schema, VECTOR_INDEX, (old) =>
       at(replaced(old, measure), ['hnsw'], (hnsw) => replaced(hnsw, parameters)),
     ),
+  }
+}
+
+/** A definition that names another embedding function, where it names one at all. */
+export function withEmbeddingFunction(
+  definition: CollectionDefinition,
+  embeddingFunction: JsonValue,
+): CollectionDefinition {
+  const named = (old: JsonObject) => new Map([...old, ['embedding_function', embeddingFunction]])
+  return {
+    ...definition,
+    configuration: at(definition.configuration, [], named),
+    schema: at(definition.schema, VECTOR_INDEX, named),
   }
 }
 

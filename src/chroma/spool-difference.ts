@@ -99,7 +99,7 @@ class Parts {
   async add(list: 'first' | 'second', ids: readonly string[]): Promise<void> {
     const spools = this.#lists[list]
     const shares = spools.map((): string[] => [])
-    for (const id of ids) shares[hashOf(id) % spools.length]?.push(id)
+    for (const id of ids) shares[hashOfId(id) % spools.length]?.push(id)
     for (const [part, spool] of spools.entries()) await spool.append(shares[part] ?? [])
   }
 
@@ -123,7 +123,7 @@ class Parts {
 }
 
 /** FNV-1a, 32 bits, unsigned. */
-function hashOf(id: string): number {
+export function hashOfId(id: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < id.length; at++) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193)
   return hash >>> 0

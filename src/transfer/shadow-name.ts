@@ -20,16 +20,16 @@ export function runOf({ origin, source, target }: RestoreIdentity): string {
 
 /** The name under which a collection is built before it gets its own. */
 export function shadowName(name: string, run: string): string {
-  return withSuffix(name, `.restore-${run}`)
+  return nameWithSuffix(name, `.restore-${run}`)
 }
 
 /** The name under which a replaced collection stays; `attempt` counts from 1, for names that are taken. */
 export function replacedName(name: string, run: string, attempt: number): string {
-  return withSuffix(name, attempt === 1 ? `.replaced-${run}` : `.replaced-${run}-${attempt}`)
+  return nameWithSuffix(name, attempt === 1 ? `.replaced-${run}` : `.replaced-${run}-${attempt}`)
 }
 
 /** Chroma's rules: letters, digits and `._-`, a letter or digit at both ends, no two points in a row. */
-function withSuffix(name: string, suffix: string): string {
+export function nameWithSuffix(name: string, suffix: string): string {
   const cut = name.slice(0, MAX_NAME_LENGTH - suffix.length).replace(/[._-]+$/, '')
   return cut + suffix
 }

@@ -1,0 +1,152 @@
+import { sleep } from '../../core/abort.js'
+import { KEPT_KEY } from '../../core/migration-keys.js'
+import type { CollectionDefinition } from '../../core/records.js'
+import { ChromaInvalidRequestError } from '../../chroma/errors.js'
+import { spoolIds } from '../../chroma/read-by-ids.js'
+import { dropCollection } from '../../transfer/commit-shadow.js'
+import type { RecordMap } from '../record-map.js'
+import type { StepContext } from '../step-outcome.js'
+import { differences } from './catch-up.js'
+import { isIntruder } from './exchange-names.js'
+import { carryDeletions, carryRecords, sum, type Carried, type LateJob } from './late-writes.js'
+import type { Ledger, LedgerEntry } from './ledger.js'
+import { keptMetadata } from './shadow-collection.js'
+
+export interface DrainJob {
+  readonly context: StepContext
+  readonly map: RecordMap
+  readonly ledger: Ledger
+  /** The old collection, under the name that it has now. */
+  readonly old: CollectionDefinition
+  /** The new one, under the live name. */
+  readonly fresh: CollectionDefinition
+  readonly keepUntil: string | null
+  /** How long the old collection is looked at; 0: once. */
+  readonly drainMs: number
+}
+
+export interface Drained {
+  /** Records that were written to the old collection after the copy had caught up. */
+  readonly late: Carried
+  readonly notes: readonly string[]
+}
+
+const PAUSE_MS = 10_000
+const IDS_AT_ONCE = 5000
+
+/**
+ * Carries into the new collection what clients wrote that still hold the id of the old one, and what
+ * applications wrote into collections that they had made while the name was free.
+ */
+export async function drain(job: DrainJob): Promise<Drained> {
+  const { signal } = job.context
+  const end = performance.now() + job.drainMs
+  const notes = await adoptIntruders(job)
+  let late: Carried = { carried: 0, conflicts: 0 }
+  for (;;) {
+    late = sum(late, await lookAtOld(job))
+    const left = end - performance.now()
+    if (left <= 0) break
+    await sleep(Math.min(PAUSE_MS, left), signal)
+  }
+  return { late, notes: [...notes, ...lateNotes(job, late)] }
+}
+
+/** One look; every record of the old collection is read. */
+export async function lookAtOld(job: DrainJob): Promise<Carried> {
+  const { context, old, ledger } = job
+  const late = lateJob(job, old)
+  let total: Carried = { carried: 0, conflicts: 0 }
+  const read = differences({ ...context, collection: old, ledger, side: 'source', vectors: true })
+  for await (const { added, changed, gone } of read) {
+    const wanted = new Set([...added, ...changed, ...gone])
+    if (wanted.size === 0) continue
+    const known = await entriesFor(ledger, wanted)
+    total = sum(total, await carryRecords(late, [...added, ...changed], known, { record: true }))
+    total = sum(total, await carryDeletions(late, gone, known))
+  }
+  return total
+}
+
+/**
+ * Collections that had the live name during the swap: empty ones are removed, so that whoever holds their ids
+ * hears of it; of the others the records are carried over, and they are kept.
+ */
+export async function adoptIntruders(job: DrainJob): Promise<readonly string[]> {
+  const { context, fresh, keepUntil } = job
+  const { api, tenant, database, version, guard, signal } = context
+  const all = await api.listCollections(tenant, database, signal)
+  const notes: string[] = []
+  let empty = 0
+  for (const intruder of all) {
+    if (!isIntruder(intruder, fresh.name) || intruder.metadata?.has(KEPT_KEY) === true) continue
+    if ((await api.count(intruder, signal)) === 0) {
+      await guard.check()
+      await dropCollection(api, intruder, signal)
+      empty++
+      continue
+    }
+    notes.push(await adopt(job, intruder))
+    await guard.check()
+    const newMetadata = keptMetadata(intruder.metadata, version, keepUntil)
+    await api.updateCollection(intruder, { newMetadata }, signal)
+  }
+  if (empty > 0)
+    notes.push(
+      `${empty} empty collections were made as ${fresh.name} while the name was free, and were removed: restart the applications that made them`,
+    )
+  return notes
+}
+
+async function adopt(job: DrainJob, intruder: CollectionDefinition): Promise<string> {
+  const { ledger, fresh, context } = job
+  const late = lateJob(job, intruder)
+  let total: Carried = { carried: 0, conflicts: 0 }
+  let records = 0
+  const { api, tempDir, signal } = context
+  const list = await spoolIds({ api, collection: intruder, window: api.mostPerRequest, signal }, tempDir)
+  try {
+    for await (const piece of list.read())
+      for (let at = 0; at < piece.length; at += IDS_AT_ONCE) {
+        const ids = piece.slice(at, at + IDS_AT_ONCE)
+        records += ids.length
+        const known = await entriesFor(ledger, new Set(ids))
+        total = sum(total, await carryRecords(late, ids, known, { record: false }))
+      }
+  } catch (error) {
+    if (!(error instanceof ChromaInvalidRequestError)) throw error
+    return `an application made ${fresh.name} while the name was free and wrote ${records} records to it, which cannot be carried over (${error.message}): they are in ${intruder.name}`
+  } finally {
+    await list.dispose()
+  }
+  const conflicts =
+    total.conflicts === 0 ? '' : `, ${total.conflicts} were changed in ${fresh.name} too and are not`
+  return `an application made ${fresh.name} while the name was free and wrote ${records} records to it: ${total.carried} are carried over${conflicts}; it is kept as ${intruder.name}`
+}
+
+function lateJob({ context, map, ledger, fresh }: DrainJob, source: CollectionDefinition): LateJob {
+  return { ...context, source, target: fresh, map, ledger }
+}
+
+export async function entriesFor(
+  ledger: Ledger,
+  wanted: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, LedgerEntry>> {
+  const found = new Map<string, LedgerEntry>()
+  for (let part = 0; part < ledger.parts; part++)
+    for (const [id, entry] of await ledger.read(part)) if (wanted.has(id)) found.set(id, entry)
+  return found
+}
+
+function lateNotes({ old, fresh }: DrainJob, { carried, conflicts }: Carried): readonly string[] {
+  const notes: string[] = []
+  if (carried > 0)
+    notes.push(
+      `${carried} late writes to the old collection (now ${old.name}) were carried into ${fresh.name}: restart the clients that still hold its id`,
+    )
+  if (conflicts > 0)
+    notes.push(
+      `${conflicts} late writes to the old collection (now ${old.name}) were not carried over: the same records were changed in ${fresh.name}`,
+    )
+  return notes
+}

@@ -1,0 +1,119 @@
+import { ChromaApi } from '../../src/chroma/api.js'
+import { connectTransport } from '../../src/chroma/connect.js'
+import { parseJson, stringifyJson, type JsonValue } from '../../src/core/json.js'
+import { silentProgress } from '../../src/core/progress.js'
+import type { RecordBatch, Space } from '../../src/core/records.js'
+import type { EmbeddingCache } from '../../src/migrations/embedding-cache.js'
+import type { RecordMap } from '../../src/migrations/record-map.js'
+import type { StepContext } from '../../src/migrations/step-outcome.js'
+import type { StepJournal } from '../../src/migrations/step-journal.js'
+import type { CopyAndSwapStep } from '../../src/migrations/swap/copy-and-swap.js'
+import { home } from './api-for-suite.js'
+
+/** A journal in memory, as text, the way a state collection keeps it. */
+export class MemoryJournal implements StepJournal {
+  text: string | null = null
+  /** Called before each entry; may throw. */
+  onPut: (text: string) => void | Promise<void> = () => {}
+
+  read(): JsonValue | null {
+    return this.text === null ? null : parseJson(this.text)
+  }
+
+  async put(progress: JsonValue): Promise<void> {
+    const text = stringifyJson(progress)
+    await this.onPut(text)
+    this.text = text
+  }
+}
+
+export function stepContext(
+  api: ChromaApi,
+  tempDir: string,
+  changes: Partial<StepContext> = {},
+): StepContext {
+  return {
+    api,
+    ...home,
+    version: '00007',
+    runId: 'run',
+    journal: new MemoryJournal(),
+    guard: { check: async () => {} },
+    cache: noCache,
+    concurrency: 4,
+    tempDir,
+    now: () => new Date(),
+    progress: silentProgress,
+    signal: new AbortController().signal,
+    ...changes,
+  }
+}
+
+const noCache: EmbeddingCache = {
+  get: async (_model, texts) => texts.map(() => null),
+  put: async () => {},
+  close: async () => {},
+}
+
+/** Nothing but another space, or not even that. */
+export function sameRecords(space: Space | null, change: Partial<RecordMap> = {}): RecordMap {
+  return {
+    hash: `same-${space ?? 'space'}`,
+    space,
+    newVectors: false,
+    map: async (batch) => batch,
+    ...change,
+  }
+}
+
+/** Makes vectors of texts; counts what it was asked for, and remembers, as the cache does. */
+export class TextVectors {
+  asked = 0
+  readonly #known = new Set<string>()
+  readonly #dimension: number
+
+  constructor(dimension: number) {
+    this.#dimension = dimension
+  }
+
+  map(change: Partial<RecordMap> = {}): RecordMap {
+    return {
+      hash: `text-${this.#dimension}`,
+      space: null,
+      newVectors: true,
+      map: async (batch) => this.#embed(batch),
+      ...change,
+    }
+  }
+
+  #embed(batch: RecordBatch): RecordBatch {
+    const embeddings = new Float32Array(batch.ids.length * this.#dimension)
+    batch.documents.forEach((document, row) => {
+      const text = document ?? ''
+      if (!this.#known.has(text)) this.asked++
+      this.#known.add(text)
+      embeddings.set(vectorOf(text, this.#dimension), row * this.#dimension)
+    })
+    return { ...batch, dimension: this.#dimension, embeddings, missingEmbeddings: [] }
+  }
+}
+
+export function vectorOf(text: string, dimension: number): Float32Array {
+  return Float32Array.from({ length: dimension }, (_, at) => {
+    let sum = at + 1
+    for (const character of text) sum = (sum * 31 + (character.codePointAt(0) ?? 0) * (at + 1)) % 1009
+    return sum / 1009
+  })
+}
+
+export function swapStep(
+  collection: string,
+  map: RecordMap,
+  options: CopyAndSwapStep['options'] = {},
+): CopyAndSwapStep {
+  return { kind: 'copyAndSwap', collection, map, options }
+}
+
+export async function connect(url: string): Promise<ChromaApi> {
+  return new ChromaApi(await connectTransport({ url, retry: { baseDelayMs: 1 } }))
+}
