@@ -17,6 +17,8 @@ export interface MigrationPlan {
   /** Whether a backup will be made, and why it could not be made now. */
   readonly backup: {
     readonly needed: boolean
+    /** The migrations that need one. */
+    readonly versions: readonly string[]
     readonly collections: readonly string[]
     readonly problem: string | null
   }
@@ -50,7 +52,7 @@ export interface PlannedMigration {
   readonly checksum: string
   /** `skip`: not for this environment. `resume`: begun by an earlier run. */
   readonly action: 'apply' | 'resume' | 'skip'
-  /** `irreversible`: no way back. ISO 8601: until then. `always`. */
+  /** `always`, `restore`: from the backup, `irreversible`, or ISO 8601: until then. */
   readonly reversible: string
   readonly startup: 'allowed' | 'never'
   readonly steps: readonly PlannedStep[]
@@ -90,6 +92,8 @@ export interface PlannedEmbedding {
   readonly model: string
   readonly texts: number
   readonly uniqueTexts: number
+  /** Of the unique ones: paid for already. */
+  readonly cached: number
   /** Four characters each, about. */
   readonly tokens: number
   /** Null: no price was given. */

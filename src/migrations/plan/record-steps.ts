@@ -21,6 +21,8 @@ export interface RecordedStep extends StepRequest {
   readonly state: 'new' | 'begun' | 'done'
   /** What it works on, as it is before the step; null: not known, or nothing. */
   readonly source: VirtualCollection | null
+  /** What the server's collections are called before this step, by id, as far as anybody has asked. */
+  readonly names: ReadonlyMap<string, string>
 }
 
 export interface RecordJob {
@@ -75,8 +77,9 @@ class Recorder implements StepExecutor {
     const earlier = this.#job.earlier[number - 1]
     if (earlier !== undefined) requireSameStep({ version: this.#job.version, number, title, hash, earlier })
     const state = earlier === undefined ? 'new' : earlier.state === 'done' ? 'done' : 'begun'
+    const names = this.#job.virtual.names()
     const source = state === 'done' ? null : await this.#apply(request, state)
-    this.steps.push({ ...request, number, title, hash, state, source })
+    this.steps.push({ ...request, number, title, hash, state, source, names })
   }
 
   mapOf(operators: readonly RecordOperator[]): FusedMap {

@@ -28,6 +28,7 @@ export class VirtualDatabase {
   readonly #signal: AbortSignal
   /** By name; null: not there any more. */
   readonly #known = new Map<string, VirtualCollection | null>()
+  readonly #origins = new Map<string, CollectionDefinition>()
   #opaque = false
 
   constructor(of: {
@@ -45,6 +46,17 @@ export class VirtualDatabase {
   /** Whether code of one's own comes before: any collection may be there or not. */
   get opaque(): boolean {
     return this.#opaque
+  }
+
+  /** The server's collections that were asked for, as they are there. */
+  origins(): readonly CollectionDefinition[] {
+    return [...this.#origins.values()]
+  }
+
+  /** What the server's collections are called by now, by id, as far as they were asked for. */
+  names(): ReadonlyMap<string, string> {
+    const known = [...this.#known.values()].filter((collection) => collection !== null)
+    return new Map(known.flatMap(({ origin, name }) => (origin === null ? [] : [[origin.id, name]])))
   }
 
   /** Null: there will be none of this name. */
@@ -116,7 +128,7 @@ export class VirtualDatabase {
   async #required(name: string): Promise<VirtualCollection | null> {
     const found = await this.find(name)
     if (found !== null || this.#opaque) return found
-    throw new CollectionNotFoundError([name], await this.#names())
+    throw new CollectionNotFoundError([name], await this.#there())
   }
 
   async #refuseTaken(name: string): Promise<void> {
@@ -126,12 +138,13 @@ export class VirtualDatabase {
     })
   }
 
-  async #names(): Promise<readonly string[]> {
+  async #there(): Promise<readonly string[]> {
     const there = await this.#api.listCollections(this.#tenant, this.#database, this.#signal)
     return there.map(({ name }) => name)
   }
 
   async #asItIs(origin: CollectionDefinition): Promise<VirtualCollection> {
+    this.#origins.set(origin.id, origin)
     return {
       name: origin.name,
       origin,

@@ -2,6 +2,7 @@ import type { ChromaApi } from '../../chroma/api.js'
 import type { OfficialClient } from '../../chroma/official-client.js'
 import type { Progress } from '../../core/progress.js'
 import type { BackupBeforeChange } from '../backup-port.js'
+import type { KnownMigration } from './select.js'
 
 /** What every action works with. One database of one server has one history. */
 export interface MigrationJob {
@@ -10,6 +11,8 @@ export interface MigrationJob {
   readonly database: string
   /** The folder of the migrations. */
   readonly directory: string
+  /** Instead of what is in the folder, ascending by version: for programs and tests. */
+  readonly migrations?: readonly KnownMigration[] | undefined
   /**
    * What this run takes the database to be, such as `production`; null: nothing said. The first run that
    * names one stamps the database; a later one that names another is refused.

@@ -1,4 +1,5 @@
 import type { OpsError } from '../../core/errors.js'
+import type { Warning } from '../../core/progress.js'
 import type { BackupReference } from '../state/row.js'
 import type { Direction } from './migration-job.js'
 
@@ -19,6 +20,7 @@ export interface RunResult {
    * that of the failure behind it. Null: everything that was asked for is done.
    */
   readonly error: OpsError | null
+  readonly warnings: readonly Warning[]
 }
 
 export interface MigrationResult {

@@ -1,0 +1,76 @@
+import path from 'node:path'
+import { isNativeError } from 'node:util/types'
+
+import { AbortedError, OpsError } from '../../core/errors.js'
+import { ExitCode } from '../../core/exit-code.js'
+import type { Warning } from '../../core/progress.js'
+import { LockLostError } from '../state/lock-errors.js'
+import { MigrationFailedError } from './errors.js'
+import { titleOf, type KnownMigration } from './select.js'
+import type { Session } from './session.js'
+
+/** Why a migration stopped, with what to do next. */
+export function migrationFailure(
+  error: Error,
+  of: {
+    readonly session: Session
+    readonly file: Pick<KnownMigration, 'version' | 'name'>
+    /** `step 2 ("docs copyAndSwap")`; null: between steps. */
+    readonly step: string | null
+  },
+): OpsError {
+  const { session, file, step } = of
+  if (session.lock.lost.aborted) return lockLost(session)
+  const where = step === null ? '' : ` at ${step}`
+  if (session.job.signal.aborted || error instanceof AbortedError)
+    return stopped(titleOf(file), where, session, error)
+  const place = placeOf(error, session.job.directory)
+  const known = error instanceof OpsError
+  const message = known ? error.message : `${error.name}: ${error.message}`
+  return new MigrationFailedError(
+    `migration ${titleOf(file)} failed${where}: ${message}${place === null ? '' : ` (${place})`}`,
+    {
+      cause: error,
+      exitCode: known ? error.exitCode : ExitCode.failed,
+      hint: [known ? error.hint : undefined, NEXT].filter((part) => part !== undefined).join('; '),
+    },
+  )
+}
+
+/** What is done stays done; mended or not, the same command goes on behind it. */
+const NEXT =
+  'when the cause is mended, "chroma-ops migrate up" goes on where it stopped; ' +
+  '"chroma-ops migrate abort" takes back what was done'
+
+function stopped(title: string, where: string, session: Session, error: Error): OpsError {
+  const reason: unknown = session.job.signal.reason
+  const exitCode = reason instanceof OpsError ? reason.exitCode : ExitCode.interrupted
+  return new MigrationFailedError(`migration ${title} was stopped${where}, at a safe place`, {
+    cause: error,
+    exitCode,
+    hint: '"chroma-ops migrate up" goes on where it stopped; "chroma-ops migrate abort" takes back what was done',
+  })
+}
+
+function lockLost({ lock }: Session): OpsError {
+  const reason: unknown = lock.lost.reason
+  return reason instanceof OpsError ? reason : new LockLostError('another run has taken it over')
+}
+
+/** `00007_docs.ts:12:5`, the innermost place in a file of the migrations; null: none is known. */
+function placeOf(error: Error, directory: string): string | null {
+  const folder = path.resolve(directory)
+  for (let at: unknown = error; isNativeError(at); at = at.cause) {
+    const line = (at.stack ?? '').split('\n').find((frame) => frame.includes(folder + path.sep))
+    const place = line === undefined ? undefined : /([^/\\]+:\d+:\d+)\)?$/.exec(line.trim())?.[1]
+    if (place !== undefined) return place
+  }
+  return null
+}
+
+export function notRecorded(version: string, error: Error): Warning {
+  return {
+    code: 'STOP_NOT_RECORDED',
+    message: `that ${version} stopped could not be recorded (${error.message}): the next run finds it out by itself`,
+  }
+}

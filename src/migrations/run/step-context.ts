@@ -1,0 +1,50 @@
+import type { StateWriter } from '../state/state-writer.js'
+import type { StepContext } from '../step-outcome.js'
+import type { Session } from './session.js'
+
+/** What a step, or its undoing, works with; `at` counts from 0. */
+export function stepContext(session: Session, state: StateWriter, version: string, at: number): StepContext {
+  const { job, runId, lock, cache, tempDir, signal } = session
+  const { api, tenant, database, concurrency, openClient, now, progress } = job
+  return {
+    ...{
+      api,
+      tenant,
+      database,
+      version,
+      runId,
+      cache,
+      concurrency,
+      tempDir,
+      openClient,
+      now,
+      progress,
+      signal,
+    },
+    journal: state.journalOf(version, at),
+    guard: lock,
+  }
+}
+
+/** Adds to the history of a migration whose row is there. */
+export async function addEvent(
+  {
+    session,
+    state,
+    version,
+  }: { readonly session: Session; readonly state: StateWriter; readonly version: string },
+  event: string,
+  message: string,
+): Promise<void> {
+  const { job, runId } = session
+  const attempt = state.row(version)?.attempt ?? 1
+  await state.addEvent({
+    version,
+    attempt,
+    at: job.now().toISOString(),
+    event,
+    message,
+    actor: job.actor,
+    runId,
+  })
+}
