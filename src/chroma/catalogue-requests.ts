@@ -38,7 +38,24 @@ export const requestFindings = [
     pattern:
       /dimension of \d+, got \d+|does not match collection dimensionality|does not match (?:the )?(?:collection )?dimension/i,
     what: 'The vectors have another length than those of the collection: another embedding model was used.',
-    advice: 'embed with the model of the collection, or embed all documents anew into a new collection',
+    advice:
+      'embed with the model of the collection, or embed all its documents anew: "chroma-ops migrate create NAME --template reembed" writes the migration',
+  },
+  {
+    finding: 'EMBEDDER_CONFLICT',
+    pattern: /Embedding function conflict|embedding function already exists in the collection configuration/i,
+    what: 'The collection says that another embedding function made its vectors than the one that is given.',
+    advice:
+      'open it with the persisted one; to change the model, embed all documents anew: "chroma-ops migrate create NAME --template reembed" writes the migration',
+    warning:
+      'Changing the embedding function alone is taken by the server, and the old vectors stay: searches are wrong without any error.',
+  },
+  {
+    finding: 'SPACE_FIXED',
+    pattern: /Changing the distance function of a collection/i,
+    what: 'The distance of a collection is fixed when it is created; so is its dimension. Metadata that has hnsw:space in it counts as an attempt too.',
+    advice:
+      'leave the hnsw:* keys out of the metadata; to measure otherwise, "chroma-ops migrate create NAME --template space" writes a migration that copies the collection and swaps the names',
   },
   {
     finding: 'CLOUD_ONLY',

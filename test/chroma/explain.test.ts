@@ -85,6 +85,14 @@ const texts: [string, string][] = [
   ['Collection expecting embedding with dimension of 2560, got 2048', 'DIM_MISMATCH'],
   ['Embedding dimension 384 does not match collection dimensionality 768', 'DIM_MISMATCH'],
   [
+    'An embedding function already exists in the collection configuration, and a new one is provided. Embedding function conflict: new: openai vs persisted: default',
+    'EMBEDDER_CONFLICT',
+  ],
+  [
+    'ValueError: Changing the distance function of a collection once it is created is not supported currently.',
+    'SPACE_FIXED',
+  ],
+  [
     'Error executing plan: Not implemented: Search operation is not implemented for local executor',
     'CLOUD_ONLY',
   ],
