@@ -5,10 +5,12 @@ import { cleanupCommand } from './cleanup.js'
 import { defaultOf } from './command.js'
 import { completionCommand } from './completion.js'
 import { configCommand } from './config.js'
+import { copyCommand } from './copy.js'
 import type { Launcher } from './context.js'
 import { eraseCommand } from './erase.js'
 import { explainCommand } from './explain.js'
 import { healthCommand } from './health.js'
+import { migrateCommand } from './migrate.js'
 import { rebuildCommand } from './rebuild.js'
 import { repoCommand } from './repo.js'
 import { rescueCommand } from './rescue.js'
@@ -47,7 +49,9 @@ export function createProgram(launcher: Launcher, version: string, sink: HelpSin
     cleanupCommand(launcher),
     backupCommand(launcher),
     restoreCommand(launcher),
+    copyCommand(launcher),
     rescueCommand(launcher),
+    migrateCommand(launcher),
     rebuildCommand(launcher),
     eraseCommand(launcher),
     repoCommand(launcher),

@@ -31,6 +31,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 const repository = () => ['--repo', repo]
+const nowhere = () => ['--url', 'http://127.0.0.1:9']
 const directory = () => ['--path', data, '--server-stopped']
 
 /** Every command that changes a server, a repository or a data directory, as it would change something. */
@@ -47,6 +48,15 @@ const changing: Readonly<Record<string, () => readonly string[]>> = {
   'cleanup runs': () => ['--apply', ...repository()],
   'cleanup undo': () => [...directory()],
   erase: () => ['--ids-file', file, '--collection', 'docs', '--apply', ...directory()],
+  'migrate abort': nowhere,
+  'migrate baseline': nowhere,
+  'migrate complete': () => ['--apply', ...nowhere()],
+  'migrate down': nowhere,
+  'migrate redo': nowhere,
+  'migrate repair': () => ['--checksums', '--apply', ...nowhere()],
+  'migrate resume': nowhere,
+  'migrate unlock': () => ['--lock-id', 'abc', '--apply', ...nowhere()],
+  'migrate up': nowhere,
   'rebuild index': () => ['--collection', 'docs', '--apply', ...directory()],
   'repo check': repository,
   'repo copy': () => ['--to', path.join(folder, 'copy'), ...repository()],
@@ -77,6 +87,9 @@ const reading: Readonly<Record<string, (() => readonly string[]) | null>> = {
   'config show': () => [],
   explain: null,
   health: () => ['--path', data],
+  'migrate history': null,
+  'migrate plan': null,
+  'migrate status': null,
   'repo key generate': null,
   'repo key list': null,
   'repo log': repository,

@@ -1,0 +1,132 @@
+import type {
+  MigrationPlan,
+  PlannedEmbedding,
+  PlannedMigration,
+  PlannedStep,
+  SampledRecords,
+} from '../migrations/plan/migration-plan.js'
+import { duration, grouped, plural, shortBytes } from '../output/format.js'
+import type { Style } from '../output/style.js'
+
+/** What follows a plan: the command that does it. */
+export interface PlanAdvice {
+  readonly apply: string
+}
+
+/** `http://127.0.0.1:8000 default_tenant/default_database`. */
+export function placeText(place: {
+  readonly displayUrl: string
+  readonly tenant: string
+  readonly database: string
+}): string {
+  return `${place.displayUrl} ${place.tenant}/${place.database}`
+}
+
+export function describePlan(plan: MigrationPlan, style: Style, { apply }: PlanAdvice): string {
+  const { migrations, from, to, environment, lock } = plan
+  const facts = [`lock: ${lock}`, ...(environment === null ? [] : [`environment: ${environment}`])]
+  if (migrations.length === 0)
+    return `${placeText(plan)} is at ${from ?? 'no version'}; nothing is to be done   (${facts.join(', ')})`
+  return [
+    `plan for ${placeText(plan)}: ${from ?? 'nothing'} → ${to ?? 'nothing'}   (${facts.join(', ')})`,
+    ...migrations.flatMap((migration) => migrationLines(migration, style)),
+    backupLine(plan, style),
+    ...destructiveLines(plan, style),
+    ...plan.warnings.map((note) => `${style.warning('warning:')} ${noteText(note)}`),
+    `nothing has been changed; apply it with: ${apply}`,
+  ].join('\n')
+}
+
+function migrationLines(migration: PlannedMigration, style: Style): string[] {
+  const { version, name, description, action, steps, startup } = migration
+  const facts = [
+    ...(action === 'resume' ? ['goes on from an earlier run'] : []),
+    wayBack(migration.reversible),
+    ...(startup === 'never' ? ['never at the start of an application'] : []),
+  ]
+  const head = ` ${style.bold(`${version} ${name}`)}`
+  if (action === 'skip') return [`${head}   skipped: not for this environment`]
+  return [
+    `${head}   ${facts.join(' · ')}`,
+    ...(description === '' ? [] : [`   ${style.dim(description)}`]),
+    ...stepLines(steps, style),
+  ]
+}
+
+/** `irreversible`, `restore`, `always`, or a time. */
+function wayBack(reversible: string): string {
+  if (reversible === 'irreversible') return 'no way back'
+  if (reversible === 'restore') return 'can be taken back from the backup (down --restore)'
+  return reversible === 'always' ? 'can be taken back' : `can be taken back until ${reversible.slice(0, 10)}`
+}
+
+function stepLines(steps: readonly PlannedStep[], style: Style): string[] {
+  const width = Math.max(0, ...steps.map(({ title }) => title.length))
+  return steps.flatMap((step) => {
+    const number = String(step.number).padStart(4)
+    const facts = [
+      ...(step.done ? [style.good('done')] : []),
+      ...step.changes,
+      ...(step.records === null ? [] : [plural(step.records, 'record')]),
+      ...(step.sample === null ? [] : [sampleText(step.sample)]),
+      ...(step.opaque ? [style.warning('not simulated')] : []),
+      ...(step.destructive ? [style.bad('destructive')] : []),
+    ]
+    const first = `${number} ${step.title.padEnd(width)}   ${facts.join('  ')}`.trimEnd()
+    const more = [
+      ...(step.embedding === null ? [] : [embeddingText(step.embedding)]),
+      ...costs(step),
+      ...step.notes,
+    ]
+    return [first, ...more.map((line) => `       ${line}`)]
+  })
+}
+
+function sampleText({ records, changed, dropped }: SampledRecords): string {
+  const share = records === 0 ? 0 : Math.round((changed / records) * 100)
+  const gone = dropped === 0 ? '' : `, drops ${grouped(dropped)}`
+  return `changes ${grouped(changed)} of ${grouped(records)} tried (${share} %)${gone}`
+}
+
+function embeddingText(embedding: PlannedEmbedding): string {
+  const { model, texts, uniqueTexts, cached, tokens, cost, seconds } = embedding
+  const known = cached === 0 ? '' : `, ${grouped(cached)} paid for already`
+  const facts = [
+    `embeds ${grouped(uniqueTexts)} different texts (${grouped(texts - uniqueTexts)} repeated${known}) with ${model}`,
+    `about ${grouped(tokens)} tokens`,
+    ...(cost === null ? [] : [`cost about ${cost.toFixed(2)}`]),
+    ...(seconds === null ? [] : [`about ${duration(seconds * 1000)}`]),
+  ]
+  return facts.join(', ')
+}
+
+function costs({ peakBytes, gapMs }: PlannedStep): string[] {
+  const facts = [
+    ...(peakBytes === null ? [] : [`${shortBytes(peakBytes)} beside what is there`]),
+    ...(gapMs === null
+      ? []
+      : [
+          `the name is missing for about ${duration(gapMs)}; programs that hold the collection open it again`,
+        ]),
+  ]
+  return facts.length === 0 ? [] : [facts.join('; ')]
+}
+
+function backupLine({ backup }: MigrationPlan, style: Style): string {
+  const { needed, collections, problem } = backup
+  if (!needed) return 'backup: none is needed'
+  const what = `${plural(collections.length, 'collection')} (${collections.join(', ')}) before the first change`
+  return problem === null ? `backup: ${what}` : `backup: ${what}: ${style.bad('cannot be made')}: ${problem}`
+}
+
+function destructiveLines({ destructive }: MigrationPlan, style: Style): string[] {
+  if (destructive.length === 0) return ['destructive: nothing']
+  return [
+    ...destructive.map((note) => `${style.bad('destructive:')} ${noteText(note)}`),
+    'up refuses this without --allow-destructive',
+  ]
+}
+
+function noteText({ version, step, code, message }: MigrationPlan['warnings'][number]): string {
+  return `${version}${step === null ? '' : ` step ${step}`}: ${message} (${code})`
+}

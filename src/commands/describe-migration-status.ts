@@ -1,0 +1,88 @@
+import type { KeptCollection } from '../migrations/run/complete.js'
+import type { MigrationState, MigrationStatus, StatusFinding } from '../migrations/run/status.js'
+import { columnName, duration, grouped, instant, plural } from '../output/format.js'
+import type { Style } from '../output/style.js'
+import { table } from '../output/table.js'
+import { describeLock, until } from './describe-migration-lock.js'
+import { placeText } from './describe-migration-plan.js'
+
+/** The commands that may be next, as they can be pasted. */
+export interface StatusAdvice {
+  readonly up: string
+  readonly complete: string
+}
+
+export function describeStatus(status: MigrationStatus, style: Style, advice: StatusAdvice): string {
+  const { migrations, findings, lock, kept, environment, head } = status
+  const facts = [
+    head === null ? 'no migration is applied' : `at ${head}`,
+    ...(environment === null ? [] : [`environment ${environment}`]),
+  ]
+  const pending = migrations.filter((migration) => migration.status === 'pending').length
+  return [
+    `${placeText(status)}: ${facts.join(', ')}`,
+    ...(migrations.length === 0 ? ['there are no migrations'] : [migrationTable(migrations, style)]),
+    ...(lock === null ? [] : describeLock(lock, style)),
+    ...findings.flatMap((finding) => findingLines(finding, style)),
+    ...keptLines(kept, advice),
+    ...(pending > 0 && findings.length === 0
+      ? [`${plural(pending, 'migration')} to apply: ${advice.up}`]
+      : []),
+    ...(pending === 0 && findings.length === 0 ? [style.good('nothing is to be done')] : []),
+  ].join('\n')
+}
+
+function migrationTable(migrations: readonly MigrationState[], style: Style): string {
+  return table(
+    ['version', 'name', 'status', 'when', 'took', 'by'],
+    migrations.map((migration) => {
+      const { version, name, appliedAt, ms, actor } = migration
+      return [
+        version,
+        columnName(name),
+        statusText(migration, style),
+        appliedAt === null ? '-' : instant(new Date(appliedAt)),
+        ms === null ? '-' : duration(ms),
+        actor ?? '-',
+      ]
+    }),
+    ['took'],
+  )
+}
+
+function statusText({ status, outOfOrder, progress, error }: MigrationState, style: Style): string {
+  const word = `${status}${outOfOrder ? ', out of order' : ''}`
+  const colour = COLOURS.get(status)
+  const coloured = colour === undefined ? word : style[colour](word)
+  const more = [progress, error === null ? null : `${error.message} (${error.code})`]
+  return [coloured, ...more.filter((text) => text !== null)].join(': ')
+}
+
+const COLOURS = new Map<MigrationState['status'], 'good' | 'warning' | 'bad' | 'dim'>([
+  ['applied', 'good'],
+  ['baseline', 'good'],
+  ['skipped', 'dim'],
+  ['running', 'warning'],
+  ['interrupted', 'bad'],
+  ['failed', 'bad'],
+  ['missing', 'bad'],
+  ['future', 'bad'],
+  ['modified', 'bad'],
+])
+
+function findingLines({ code, version, message, hint }: StatusFinding, style: Style): string[] {
+  const about = version === null || message.includes(version) ? '' : `${version}: `
+  return [`${style.bad(code)} ${about}${message}`, ...(hint === null ? [] : [`  next: ${hint}`])]
+}
+
+function keptLines(kept: readonly KeptCollection[], { complete }: StatusAdvice): string[] {
+  if (kept.length === 0) return []
+  const due = kept.filter((collection) => collection.due).length
+  return [
+    ...kept.map(
+      ({ name, version, kind, records, keepUntil }) =>
+        `kept: ${columnName(name)} (${kind} by ${version}), ${grouped(records)} records, ${until(keepUntil)}`,
+    ),
+    ...(due === 0 ? [] : [`  ${due === 1 ? 'one is' : `${due} are`} due; drop with: ${complete}`]),
+  ]
+}

@@ -1,0 +1,32 @@
+import type { Command } from 'commander'
+
+import { group } from './command.js'
+import type { Launcher } from './context.js'
+import { migrateCompleteCommand } from './migrate-complete.js'
+import { migrateDownCommand, migrateRedoCommand } from './migrate-down.js'
+import { migrateHistoryCommand } from './migrate-history.js'
+import { migratePlanCommand } from './migrate-plan.js'
+import { migrateBaselineCommand, migrateRepairCommand } from './migrate-repair.js'
+import { migrateAbortCommand, migrateResumeCommand } from './migrate-resume.js'
+import { migrateStatusCommand } from './migrate-status.js'
+import { migrateUnlockCommand } from './migrate-unlock.js'
+import { migrateUpCommand } from './migrate-up.js'
+
+export function migrateCommand(launcher: Launcher): Command {
+  return group(
+    'migrate',
+    'change collections by versioned migrations, and take them back',
+    migrateStatusCommand(launcher),
+    migratePlanCommand(launcher),
+    migrateUpCommand(launcher),
+    migrateDownCommand(launcher),
+    migrateRedoCommand(launcher),
+    migrateResumeCommand(launcher),
+    migrateAbortCommand(launcher),
+    migrateCompleteCommand(launcher),
+    migrateRepairCommand(launcher),
+    migrateBaselineCommand(launcher),
+    migrateHistoryCommand(launcher),
+    migrateUnlockCommand(launcher),
+  )
+}
