@@ -18,6 +18,7 @@ const FRESH = 2 / 5
 /** A server that does not answer is asked until then. */
 const PATIENCE = 4 / 5
 const PAUSE = 1 / 40
+const MAX_PAUSE_MS = 250
 
 const FAREWELL_MS = 10_000
 /** For a sign of life that is under way when the lock is given back. */
@@ -148,7 +149,7 @@ export class MigrationLock implements WriteGuard {
       const before = momentOf(this.#clock)
       try {
         await this.#beatOnce()
-        this.#fenceIfLate()
+        this.#fenceIfLate('the answer to its sign of life came too late')
         this.#confirmed = before
         return
       } catch (error) {
@@ -157,7 +158,7 @@ export class MigrationLock implements WriteGuard {
       }
       if (this.#ended.signal.aborted) return
       // Rejects when the lock is given back meanwhile.
-      await sleep(this.info.ttlMs * PAUSE, this.#ended.signal).catch(() => {})
+      await sleep(Math.min(MAX_PAUSE_MS, this.info.ttlMs * PAUSE), this.#ended.signal).catch(() => {})
     }
   }
 
@@ -200,9 +201,8 @@ export class MigrationLock implements WriteGuard {
     }
   }
 
-  #fenceIfLate(): void {
-    if (this.#age() <= this.info.ttlMs) return
-    this.#lose(`this process was held up for ${Math.round(this.#age() / 1000)} s`)
+  #fenceIfLate(reason = 'this process was held up'): void {
+    if (this.#age() > this.info.ttlMs) this.#lose(`${reason}: ${Math.round(this.#age() / 1000)} s`)
   }
 
   #age(): number {
