@@ -98,6 +98,7 @@ export { verifyBackup, type VerifyJob } from './backup/verify-backup.js'
 export type { VerifyProblem, VerifyReport } from './backup/verify-report.js'
 export {
   ChromaApi,
+  cloudQuota,
   type CollectionChange,
   type CollectionRef,
   type CollectionSpec,
@@ -105,6 +106,7 @@ export {
   type Include,
   type PreFlight,
   type QueryHit,
+  type ServerQuota,
   type VectorQuery,
 } from './chroma/api.js'
 export type { FindingCode } from './chroma/catalogue.js'
@@ -333,6 +335,20 @@ export type { S3Credentials, S3Options } from './storage/s3-client.js'
 export { TarStore } from './storage/tar-store.js'
 export type { ProxyChoice, StoreProxy } from './storage/tunnel-agent.js'
 export { compareCollection, type CompareJob } from './transfer/compare.js'
+export { copyCollections } from './transfer/copy-collections.js'
+export { CopyDiffersError, CopyError } from './transfer/copy-errors.js'
+export type { CopyJob } from './transfer/copy-job.js'
+export type {
+  CollectionCopied,
+  CopyAction,
+  CopyConsistency,
+  CopyPlan,
+  CopySummary,
+  PlannedCopy,
+  PlannedDifference,
+} from './transfer/copy-summary.js'
+export { planCopy } from './transfer/plan-copy.js'
+export type { LimitFinding, LimitReport, LimitsKind } from './transfer/target-limits.js'
 export {
   planRebuild,
   rebuildIndex,

@@ -1,5 +1,6 @@
 import { closest } from '../core/suggest.js'
 import { allSettings } from './catalogue.js'
+import { sideSettings, sideVariables } from './server-side.js'
 import type { Environment } from './settings.js'
 
 /** Variables that are read beside those of the settings. */
@@ -11,6 +12,7 @@ export const knownVariables: readonly string[] = [
   CONFIG_VARIABLE,
   PROFILE_VARIABLE,
   ...allSettings.flatMap(([, { environment }]) => environment),
+  ...sideSettings.flatMap((setting) => [...sideVariables('from', setting), ...sideVariables('to', setting)]),
 ]
 
 /** What Kubernetes sets for a service called chroma-ops. */

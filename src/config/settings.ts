@@ -4,6 +4,7 @@ import { UsageError } from '../core/errors.js'
 import { allSettings } from './catalogue.js'
 import type { ConfigFile } from './config-file.js'
 import { SettingError } from './errors.js'
+import { ambiguousSettings, sideFlags, sideSettings, sideVariables, type ServerSide } from './server-side.js'
 import { sourceText, type Setting, type Source } from './setting.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -14,6 +15,8 @@ export interface Layers {
   readonly flags: ReadonlyMap<string, readonly string[]>
   readonly environment: Environment
   readonly file: ConfigFile | null
+  /** Of two servers, the one that these settings are about; absent: there is one. */
+  readonly side?: ServerSide
 }
 
 interface Given {
@@ -65,6 +68,19 @@ export class Settings {
     return new Settings({ ...this.#layers, file })
   }
 
+  /**
+   * The settings of one of two servers. What says which server, and with which credentials, is read from
+   * `--from-…` and `CHROMA_OPS_FROM_…` and from `profile`, never from what is meant for one server.
+   */
+  forSide(
+    side: ServerSide,
+    given: { readonly flags: ReadonlyMap<string, readonly string[]>; readonly profile: ConfigFile | null },
+  ): Settings {
+    const flags = new Map([...this.#layers.flags, ...given.flags])
+    const file = given.profile ?? withoutServer(this.file)
+    return new Settings({ ...this.#layers, flags, file, side })
+  }
+
   /** The file that was read, and its profile; null when there is none. */
   get file(): ConfigFile | null {
     return this.#layers.file
@@ -74,20 +90,30 @@ export class Settings {
     return this.#fromFlag(setting) ?? this.#fromEnvironment(setting) ?? this.#fromFile(setting)
   }
 
-  #fromFlag({ flags }: Setting<unknown>): Given | undefined {
-    const name = flags === null ? undefined : flagName(flags)
-    const texts = name === undefined ? undefined : this.#layers.flags.get(name)
-    return name === undefined || texts === undefined ? undefined : { texts, source: { from: 'flag', name } }
+  #fromFlag(setting: Setting<unknown>): Given | undefined {
+    const { side } = this.#layers
+    const isAmbiguous = side !== undefined && ambiguousSettings.includes(setting)
+    if (setting.flags === null || (isAmbiguous && !sideSettings.includes(setting))) return undefined
+    const name = flagName(isAmbiguous ? sideFlags(side, setting.flags) : setting.flags)
+    const texts = this.#layers.flags.get(name)
+    return texts === undefined ? undefined : { texts, source: { from: 'flag', name } }
   }
 
-  #fromEnvironment({ environment, presence }: Setting<unknown>): Given | undefined {
-    for (const name of environment) {
+  #fromEnvironment(setting: Setting<unknown>): Given | undefined {
+    const { presence } = setting
+    for (const name of this.#variablesOf(setting)) {
       const text = this.#layers.environment[name]
       // Compose files and unit files set variables to nothing in order to unset them.
       if (text === undefined || text === '') continue
       return { texts: [presence ? 'true' : text], source: { from: 'environment', name } }
     }
     return undefined
+  }
+
+  #variablesOf(setting: Setting<unknown>): readonly string[] {
+    const { side } = this.#layers
+    if (side === undefined || !ambiguousSettings.includes(setting)) return setting.environment
+    return sideSettings.includes(setting) ? sideVariables(side, setting) : []
   }
 
   #fromFile(setting: Setting<unknown>): Given | undefined {
@@ -99,6 +125,13 @@ export class Settings {
     const texts = setting.path ? found.texts.map((text) => besideFile(place, text)) : found.texts
     return { texts, source }
   }
+}
+
+/** What a file says outside of profiles is meant for one server. */
+function withoutServer(file: ConfigFile | null): ConfigFile | null {
+  if (file === null) return null
+  const own = new Set(ambiguousSettings.map(({ key }) => key))
+  return { ...file, values: new Map([...file.values].filter(([key]) => !own.has(key))) }
 }
 
 /** `--connect-timeout` of `--connect-timeout <duration>`. */

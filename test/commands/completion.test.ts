@@ -44,6 +44,13 @@ within('bash')('in bash', () => {
     )
     expect(offers('backup', '--allow-s')).toEqual(['--allow-shrink'])
     expect(offers('backup', 'list', '--allow-s')).toEqual([])
+    expect(offers('copy', '--to-t')).toEqual([
+      '--to-tenant',
+      '--to-token-file',
+      '--to-token-command',
+      '--to-token-header',
+      '--to-tls-server-name',
+    ])
   })
 
   test('a command behind shared flags is still found', () => {
@@ -55,6 +62,7 @@ within('bash')('in bash', () => {
     expect(offers('--config', 'pr')).toEqual(['prod.yaml'])
     expect(offers('--url', 'b')).toEqual([])
     expect(offers('completion', 'z')).toEqual(['zsh'])
+    expect(offers('copy', '--limits', '')).toEqual(['local', 'cloud'])
   })
 })
 
