@@ -1,5 +1,15 @@
+import { loadKnown } from './load-known.js'
+import { readState, type StateContents } from '../state/state-store.js'
+import { refuseProduction, requireEnvironment } from './environment.js'
 import type { MigrationJob } from './migration-job.js'
-import type { RunResult } from './result.js'
+import type { MigrationResult, RunResult } from './result.js'
+import { revertMigration } from './revert.js'
+import { refuseFuture, selectApplied, type RevertedMigration } from './select-down.js'
+import { headOf, type KnownMigration } from './select.js'
+import { newRunId, whileLocked, withScratch, type Session } from './session.js'
+import { lookingContext, stepContext } from './step-context.js'
+import { up } from './up.js'
+import { requireWayBack } from './way-back.js'
 
 export interface DownJob extends MigrationJob {
   /** How many, newest first. Ignored with `to`. */
@@ -19,14 +29,118 @@ export interface DownJob extends MigrationJob {
 /**
  * Reverts applied migrations: by the definition's `down`, else by undoing its steps in reverse order.
  *
- * Rejects before anything has changed with an {@link IrreversibleError} (15), a GuardError `PRODUCTION` or
- * `DATA_LOSS` (15), MigrationUndecidedError (17), MigrationNotFoundError (10), LockedError (11).
+ * Rejects before anything has changed with an IrreversibleError (15), a GuardError `PRODUCTION`, `DATA_LOSS` or
+ * `BACKUP_NEEDED` (15), MigrationUndecidedError (17), MigrationNotFoundError (10), LockHeldError (11).
  */
-export async function down(_job: DownJob): Promise<RunResult> {
-  throw new Error('not there yet')
+export async function down(job: DownJob): Promise<RunResult> {
+  const files = await loadKnown(job)
+  const runId = newRunId()
+  const contents = await readState(job, job.signal)
+  const migrations = await choose(job, files, contents)
+  if (job.dryRun || migrations.length === 0) {
+    await withScratch(job, (scratch) =>
+      requireWayBack({
+        ...{ job, migrations, restore: job.restore, acceptDataLoss: job.acceptDataLoss },
+        contextOf: (version) => lookingContext(job, { ...scratch, version, runId }),
+      }),
+    )
+    return planned(job, runId, contents, migrations)
+  }
+  return whileLocked(job, { runId, phase: 'down' }, (session) => downLocked(job, files, session))
 }
 
 /** `down` of the newest `count` migrations, and `up` of the same. Both halves have their results. */
-export async function redo(_job: DownJob & { readonly skipBackup: boolean }): Promise<RunResult> {
-  throw new Error('not there yet')
+export async function redo(job: DownJob & { readonly skipBackup: boolean }): Promise<RunResult> {
+  const reverted = await down(job)
+  const versions = reverted.migrations.map(({ version }) => version).sort()
+  const last = versions.at(-1)
+  if (job.dryRun || reverted.error !== null || last === undefined) return { ...reverted, action: 'redo' }
+  const applied = await up({
+    ...job,
+    ...{ limit: null, to: last, plan: null, allowDestructive: true, execOrder: 'linear', adopt: true },
+  })
+  return {
+    ...applied,
+    action: 'redo',
+    from: reverted.from,
+    migrations: [...reverted.migrations, ...applied.migrations],
+    warnings: [...reverted.warnings, ...applied.warnings],
+  }
+}
+
+async function downLocked(
+  job: DownJob,
+  files: readonly KnownMigration[],
+  session: Session,
+): Promise<RunResult> {
+  const contents = await readState(job, job.signal)
+  const chosen = await choose(job, files, contents)
+  const { restore, acceptDataLoss } = job
+  const state = await session.state()
+  await requireWayBack({
+    ...{ job, migrations: chosen, restore, acceptDataLoss },
+    contextOf: (version, at) => stepContext(session, state, version, at),
+  })
+  const migrations: MigrationResult[] = []
+  let error: RunResult['error'] = null
+  for (const migration of chosen) {
+    if (error !== null) {
+      migrations.push(resultOf(migration, 'notExecuted'))
+      continue
+    }
+    const reverted = await revertMigration({ session, state, migration, restore, acceptDataLoss })
+    migrations.push(reverted.result)
+    error = reverted.error
+  }
+  return {
+    ...{ action: 'down', runId: session.runId, from: headOf(contents.rows), to: headOf(state.rows) },
+    ...{ migrations, error, warnings: session.warnings },
+  }
+}
+
+async function choose(
+  job: DownJob,
+  files: readonly KnownMigration[],
+  contents: StateContents,
+): Promise<readonly RevertedMigration[]> {
+  requireEnvironment(job.environment, contents)
+  refuseProduction('down', contents.environment ?? job.environment, job.allowProduction)
+  const chosen = selectApplied({ ...job, files, rows: contents.rows })
+  if (!job.restore) refuseFuture(files, chosen)
+  return chosen
+}
+
+function planned(
+  job: DownJob,
+  runId: string,
+  contents: StateContents,
+  migrations: readonly RevertedMigration[],
+): RunResult {
+  const head = headOf(contents.rows)
+  const chosen = new Set(migrations.map(({ row }) => row.version))
+  return {
+    ...{ action: 'down', runId, from: head, error: null, warnings: [] },
+    to: job.dryRun ? headOf(contents.rows.filter(({ version }) => !chosen.has(version))) : head,
+    migrations: migrations.map((migration) => resultOf(migration, 'planned')),
+  }
+}
+
+function resultOf(
+  { row, file, resumed }: RevertedMigration,
+  status: 'notExecuted' | 'planned',
+): MigrationResult {
+  const own = file?.definition.down !== undefined
+  const steps = own ? ['down() of the migration'] : row.steps.map(({ title }) => `undo ${title}`).reverse()
+  return {
+    ...{ version: row.version, name: row.name, direction: 'down', status, resumed, ms: 0 },
+    ...{ backup: row.backup, error: null },
+    steps: steps.map((title) => ({
+      title,
+      state: 'planned',
+      records: 0,
+      embedded: 0,
+      gapMs: null,
+      notes: [],
+    })),
+  }
 }

@@ -1,5 +1,7 @@
+import type { EmbeddingCache } from '../embedding-cache.js'
 import type { StateWriter } from '../state/state-writer.js'
 import type { StepContext } from '../step-outcome.js'
+import type { MigrationJob } from './migration-job.js'
 import type { Session } from './session.js'
 
 /** What a step, or its undoing, works with; `at` counts from 0. */
@@ -47,4 +49,25 @@ export async function addEvent(
     actor: job.actor,
     runId,
   })
+}
+
+/** For looking only: whoever would write with it is refused. */
+export function lookingContext(
+  job: MigrationJob,
+  of: {
+    readonly version: string
+    readonly runId: string
+    readonly tempDir: string
+    readonly cache: EmbeddingCache
+  },
+): StepContext {
+  const { api, tenant, database, concurrency, openClient, now, progress, signal } = job
+  const refuse = async () => {
+    throw new Error('a dry run was about to write')
+  }
+  return {
+    ...{ api, tenant, database, concurrency, openClient, now, progress, signal, ...of },
+    journal: { read: () => null, put: refuse },
+    guard: { check: refuse },
+  }
 }

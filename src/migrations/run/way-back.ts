@@ -1,0 +1,112 @@
+import { GuardError } from '../../core/errors.js'
+import { recordSteps } from '../plan/record-steps.js'
+import { VirtualDatabase } from '../plan/virtual-database.js'
+import type { StepRow } from '../state/row.js'
+import type { Undo } from '../step-outcome.js'
+import { writtenSinceCutover } from '../swap/swap-back.js'
+import type { StepContext } from '../step-outcome.js'
+import { backupNeeded } from './back-up.js'
+import { IrreversibleError } from './errors.js'
+import type { MigrationJob } from './migration-job.js'
+import type { RevertedMigration } from './select-down.js'
+import { titleOf, type KnownMigration } from './select.js'
+
+export interface WayBackJob {
+  readonly job: MigrationJob
+  readonly migrations: readonly RevertedMigration[]
+  readonly restore: boolean
+  readonly acceptDataLoss: boolean
+  /** For looking at collections; nothing is written with it. */
+  readonly contextOf: (version: string, at: number) => StepContext
+}
+
+/**
+ * Whether every migration can be reverted, before the first one is. Throws an {@link IrreversibleError} (15), a
+ * GuardError `DATA_LOSS` or `BACKUP_NEEDED` (15).
+ */
+export async function requireWayBack(job: WayBackJob): Promise<void> {
+  const { api, tenant, database, signal } = job.job
+  const collections = await api.listCollections(tenant, database, signal)
+  const ids = new Set(collections.map(({ id }) => id))
+  for (const migration of job.migrations) {
+    const { row, file } = migration
+    if (row.status === 'skipped') continue
+    if (job.restore && row.backup !== null) {
+      if (job.job.backup === null) throw backupNeeded(row.version)
+      continue
+    }
+    if (job.restore)
+      throw new IrreversibleError(`no backup was made for ${titleOf(row)}`, {
+        hint: 'revert it without --restore, or restore a backup of your own with "chroma-ops restore"',
+      })
+    if (file?.definition.irreversible !== undefined)
+      throw new IrreversibleError(`${titleOf(row)} is irreversible: ${file.definition.irreversible}`, {
+        hint: restoreHint(migration),
+      })
+    if (file?.definition.down !== undefined) continue
+    for (const [at, step] of row.steps.entries()) await requireUndo(job, migration, { step, at, ids })
+  }
+}
+
+async function requireUndo(
+  job: WayBackJob,
+  migration: RevertedMigration,
+  { step, at, ids }: { readonly step: StepRow; readonly at: number; readonly ids: ReadonlySet<string> },
+): Promise<void> {
+  const { row, file } = migration
+  const { undo } = step
+  const which = `step ${at + 1} of ${titleOf(row)} ("${step.title}")`
+  if (step.state === 'done' && undo === null)
+    throw new IrreversibleError(`${which} cannot be undone`, { hint: restoreHint(migration) })
+  if (undo?.kind === 'code' && file === null)
+    throw new IrreversibleError(`${which} is undone by code of its file, which is not here`, {
+      hint: 'get the file back from version control',
+    })
+  const needed = neededId(undo)
+  if (needed !== null && !ids.has(needed))
+    throw new IrreversibleError(`${which}: the old collection is not there any more`, {
+      hint: restoreHint(migration),
+    })
+  if (undo?.kind !== 'swapBack' || !undo.newVectors || job.acceptDataLoss) return
+  const written = await writtenSinceCutover(undo, job.contextOf(row.version, at))
+  const records = written.added + written.changed
+  if (records > 0)
+    throw new GuardError(
+      'DATA_LOSS',
+      `${records} records of ${undo.live.name} were written since ${titleOf(row)} was applied, and their vectors do not fit the old collection`,
+      { hint: 'write them again after going back, or leave them behind with --accept-data-loss' },
+    )
+}
+
+/** The collection without which a step cannot be undone. */
+function neededId(undo: Undo | null): string | null {
+  if (undo?.kind === 'swapBack') return undo.kept.id
+  return undo?.kind === 'untrash' ? undo.collection.id : null
+}
+
+function restoreHint({ row, file }: RevertedMigration): string {
+  if (row.backup !== null)
+    return `bring back the backup ${row.backup.id} of ${row.backup.collections.join(', ')} with "chroma-ops migrate down --restore"`
+  return `give ${file?.file ?? titleOf(row)} a down() that does it`
+}
+
+type StepDown = (context: { readonly signal: AbortSignal }) => Promise<void> | void
+
+/** The `down` of the steps that are code of their own, by name: functions are in the file, not in the state. */
+export async function stepDowns(
+  context: StepContext,
+  file: KnownMigration | null,
+  steps: readonly StepRow[],
+): Promise<ReadonlyMap<string, StepDown>> {
+  if (file === null || !steps.some(({ undo }) => undo?.kind === 'code')) return new Map()
+  const recorded = await recordSteps((migration) => file.definition.up(migration), {
+    ...context,
+    virtual: new VirtualDatabase(context),
+    earlier: steps,
+  })
+  return new Map(
+    recorded.flatMap(({ step }) =>
+      step.kind === 'code' && step.down !== null ? [[step.name, step.down] as const] : [],
+    ),
+  )
+}
