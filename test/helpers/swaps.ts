@@ -45,6 +45,7 @@ export function stepContext(
     now: () => new Date(),
     progress: silentProgress,
     signal: new AbortController().signal,
+    openClient: async () => Promise.reject(new Error('no client in this test')),
     ...changes,
   }
 }
@@ -55,8 +56,10 @@ const noCache: EmbeddingCache = {
   close: async () => {},
 }
 
+type MapChange = Partial<Pick<RecordMap, 'hash' | 'space' | 'newVectors' | 'map'>>
+
 /** Nothing but another space, or not even that. */
-export function sameRecords(space: Space | null, change: Partial<RecordMap> = {}): RecordMap {
+export function sameRecords(space: Space | null, change: MapChange = {}): RecordMap {
   return {
     hash: `same-${space ?? 'space'}`,
     space,
@@ -76,11 +79,12 @@ export class TextVectors {
     this.#dimension = dimension
   }
 
-  map(change: Partial<RecordMap> = {}): RecordMap {
+  map(change: MapChange = {}): RecordMap {
     return {
       hash: `text-${this.#dimension}`,
       space: null,
       newVectors: true,
+      embedded: 0,
       map: async (batch) => this.#embed(batch),
       ...change,
     }

@@ -97,7 +97,7 @@ async function fill(
       done += records
       bytes += added
       told()
-      await journal.tell({ copied: done })
+      await journal.tell({ copied: done, newVectors: journal.progress.newVectors || step.map.newVectors })
     },
   }
   try {
@@ -111,7 +111,8 @@ async function fill(
   }
   await journal.put({ phase: 'CAUGHT_UP', copied: done })
   await verify(job, copy, done)
-  await journal.put({ phase: 'VERIFIED' })
+  // Known only when every record has been mapped.
+  await journal.put({ phase: 'VERIFIED', newVectors: journal.progress.newVectors || step.map.newVectors })
 }
 
 async function verify(

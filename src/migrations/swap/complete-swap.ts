@@ -1,5 +1,8 @@
+import { GuardError } from '../../core/errors.js'
+import { dropCollection, findById } from '../../transfer/commit-shadow.js'
 import type { StepContext } from '../step-outcome.js'
-import type { SwapBackUndo } from './swap-back.js'
+import { differences } from './catch-up.js'
+import { openLedger, type SwapBackUndo } from './swap-back.js'
 
 /** A kept collection, before it is dropped. */
 export interface KeptState {
@@ -10,9 +13,23 @@ export interface KeptState {
   readonly writtenSince: number | null
 }
 
-/** Reads only. */
-export async function inspectKept(_undo: SwapBackUndo, _context: StepContext): Promise<KeptState> {
-  throw new Error('not there yet')
+/** Reads only: every record of the kept collection. */
+export async function inspectKept(undo: SwapBackUndo, context: StepContext): Promise<KeptState> {
+  const { api, signal } = context
+  const kept = await findById(api, undo.kept, undo.kept.id, signal)
+  if (kept === undefined) return { exists: false, records: 0, writtenSince: null }
+  const records = await api.count(kept, signal)
+  const ledger = await openLedger(undo, context, kept)
+  if (ledger === null) return { exists: true, records, writtenSince: null }
+  try {
+    let writtenSince = 0
+    const read = differences({ ...context, collection: kept, ledger, side: 'source', vectors: true })
+    for await (const { added, changed, gone } of read)
+      writtenSince += added.length + changed.length + gone.length
+    return { exists: true, records, writtenSince }
+  } finally {
+    await ledger.dispose()
+  }
 }
 
 /**
@@ -20,9 +37,22 @@ export async function inspectKept(_undo: SwapBackUndo, _context: StepContext): P
  * with a GuardError `KEPT_WRITTEN_TO` (15) when it was written to since, unless that is accepted.
  */
 export async function completeSwap(
-  _undo: SwapBackUndo,
-  _context: StepContext,
-  _options: { readonly acceptDataLoss: boolean },
+  undo: SwapBackUndo,
+  context: StepContext,
+  { acceptDataLoss }: { readonly acceptDataLoss: boolean },
 ): Promise<KeptState> {
-  throw new Error('not there yet')
+  const { api, guard, signal } = context
+  const state = await inspectKept(undo, context)
+  const written = state.writtenSince ?? 0
+  if (written > 0 && !acceptDataLoss)
+    throw new GuardError(
+      'KEPT_WRITTEN_TO',
+      `${written} records of ${undo.kept.name} were written since it was replaced: clients still hold its id`,
+      { hint: `restart them, and copy what is missing into ${undo.live.name} before it is dropped` },
+    )
+  const kept = await findById(api, undo.kept, undo.kept.id, signal)
+  await guard.check()
+  if (kept !== undefined) await dropCollection(api, kept, signal)
+  if (undo.ledger !== null) await dropCollection(api, undo.ledger, signal)
+  return state
 }

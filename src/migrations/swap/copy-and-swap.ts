@@ -34,7 +34,7 @@ export async function copyAndSwap(step: CopyAndSwapStep, context: StepContext): 
   if (seen.kind === 'copy lost') await giveBack(context.api, seen.old, step.collection)
   const state = seen.kind === 'copy lost' ? await observeSwap(context, null, step.collection) : seen
   if (state.kind === 'copy lost') throw new CollectionNotFoundError([step.collection])
-  if (state.kind === 'not swapped') return fromSource(step, context, state)
+  if (state.kind === 'not swapped') return fromSource(step, context, state, saved?.newVectors ?? false)
   if (state.progress.mapHash !== step.map.hash) throw changed(step, state.progress)
   const journal = new SwapJournal(context.journal, context.now, state.progress)
   if (state.kind === 'finished') return outcome(step, context, journal, { ...state, old: null })
@@ -52,6 +52,7 @@ async function fromSource(
   step: CopyAndSwapStep,
   context: StepContext,
   { source, all }: Extract<SwapState, { readonly kind: 'not swapped' }>,
+  newVectors: boolean,
 ): Promise<StepOutcome> {
   const { collection: live, map, options } = step
   const { version, api, signal } = context
@@ -61,7 +62,7 @@ async function fromSource(
     phase: 'PLANNED',
     live,
     mapHash: map.hash,
-    newVectors: map.newVectors,
+    newVectors: newVectors || map.newVectors,
     sourceId: source.id,
     shadowId: null,
     ledgerId: null,
@@ -126,7 +127,7 @@ async function outcome(
   const records = await api.count(fresh, signal)
   const ledger =
     progress.ledgerId === null ? null : { ...place, name: progress.ledger, id: progress.ledgerId }
-  const result = { records, embedded: 0, gapMs: progress.gapMs, notes: progress.notes }
+  const result = { records, embedded: step.map.embedded, gapMs: progress.gapMs, notes: progress.notes }
   if (durationOf(step.options.keepOld ?? KEEP_OLD) === 0) {
     await guard.check()
     if (old !== null) await dropCollection(api, old, signal)

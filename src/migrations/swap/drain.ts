@@ -8,8 +8,8 @@ import type { RecordMap } from '../record-map.js'
 import type { StepContext } from '../step-outcome.js'
 import { differences } from './catch-up.js'
 import { isIntruder } from './exchange-names.js'
-import { carryDeletions, carryRecords, sum, type Carried, type LateJob } from './late-writes.js'
-import type { Ledger, LedgerEntry } from './ledger.js'
+import { asTheyAre, carryDeletions, carryRecords, sum, type Carried, type LateJob } from './late-writes.js'
+import { entriesFor, turned, type Ledger, type LedgerEntry } from './ledger.js'
 import { keptMetadata } from './shadow-collection.js'
 
 export interface DrainJob {
@@ -23,6 +23,19 @@ export interface DrainJob {
   readonly keepUntil: string | null
   /** How long the old collection is looked at; 0: once. */
   readonly drainMs: number
+}
+
+/** Collections that applications have made under the live name, and what their records go into. */
+export interface AdoptJob {
+  readonly context: StepContext
+  /** Has the live name now. */
+  readonly target: CollectionDefinition
+  readonly ledger: Ledger | null
+  /** Which side of the ledger tells what was left in the target. */
+  readonly side: 'source' | 'target'
+  /** Absent: records are carried over as they are. */
+  readonly map?: RecordMap
+  readonly keepUntil: string | null
 }
 
 export interface Drained {
@@ -41,7 +54,7 @@ const IDS_AT_ONCE = 5000
 export async function drain(job: DrainJob): Promise<Drained> {
   const { signal } = job.context
   const end = performance.now() + job.drainMs
-  const notes = await adoptIntruders(job)
+  const notes = await adoptIntruders({ ...job, target: job.fresh, side: 'target' })
   let late: Carried = { carried: 0, conflicts: 0 }
   for (;;) {
     late = sum(late, await lookAtOld(job))
@@ -63,7 +76,7 @@ export async function lookAtOld(job: DrainJob): Promise<Carried> {
     if (wanted.size === 0) continue
     const known = await entriesFor(ledger, wanted)
     total = sum(total, await carryRecords(late, [...added, ...changed], known, { record: true }))
-    total = sum(total, await carryDeletions(late, gone, known))
+    total = sum(total, await carryDeletions(late, gone, known, { record: true }))
   }
   return total
 }
@@ -72,14 +85,14 @@ export async function lookAtOld(job: DrainJob): Promise<Carried> {
  * Collections that had the live name during the swap: empty ones are removed, so that whoever holds their ids
  * hears of it; of the others the records are carried over, and they are kept.
  */
-export async function adoptIntruders(job: DrainJob): Promise<readonly string[]> {
-  const { context, fresh, keepUntil } = job
+export async function adoptIntruders(job: AdoptJob): Promise<readonly string[]> {
+  const { context, target, keepUntil } = job
   const { api, tenant, database, version, guard, signal } = context
   const all = await api.listCollections(tenant, database, signal)
   const notes: string[] = []
   let empty = 0
   for (const intruder of all) {
-    if (!isIntruder(intruder, fresh.name) || intruder.metadata?.has(KEPT_KEY) === true) continue
+    if (!isIntruder(intruder, target.name) || intruder.metadata?.has(KEPT_KEY) === true) continue
     if ((await api.count(intruder, signal)) === 0) {
       await guard.check()
       await dropCollection(api, intruder, signal)
@@ -93,49 +106,47 @@ export async function adoptIntruders(job: DrainJob): Promise<readonly string[]> 
   }
   if (empty > 0)
     notes.push(
-      `${empty} empty collections were made as ${fresh.name} while the name was free, and were removed: restart the applications that made them`,
+      `${empty} empty collections were made as ${target.name} while the name was free, and were removed: restart the applications that made them`,
     )
   return notes
 }
 
-async function adopt(job: DrainJob, intruder: CollectionDefinition): Promise<string> {
-  const { ledger, fresh, context } = job
-  const late = lateJob(job, intruder)
+async function adopt(job: AdoptJob, intruder: CollectionDefinition): Promise<string> {
+  const { target, context } = job
+  const { api, tempDir, signal } = context
   let total: Carried = { carried: 0, conflicts: 0 }
   let records = 0
-  const { api, tempDir, signal } = context
   const list = await spoolIds({ api, collection: intruder, window: api.mostPerRequest, signal }, tempDir)
   try {
     for await (const piece of list.read())
       for (let at = 0; at < piece.length; at += IDS_AT_ONCE) {
         const ids = piece.slice(at, at + IDS_AT_ONCE)
         records += ids.length
-        const known = await entriesFor(ledger, new Set(ids))
-        total = sum(total, await carryRecords(late, ids, known, { record: false }))
+        total = sum(total, await adoptRecords(job, intruder, ids))
       }
   } catch (error) {
     if (!(error instanceof ChromaInvalidRequestError)) throw error
-    return `an application made ${fresh.name} while the name was free and wrote ${records} records to it, which cannot be carried over (${error.message}): they are in ${intruder.name}`
+    return `an application made ${target.name} while the name was free and wrote ${records} records to it, which cannot be carried over (${error.message}): they are in ${intruder.name}`
   } finally {
     await list.dispose()
   }
   const conflicts =
-    total.conflicts === 0 ? '' : `, ${total.conflicts} were changed in ${fresh.name} too and are not`
-  return `an application made ${fresh.name} while the name was free and wrote ${records} records to it: ${total.carried} are carried over${conflicts}; it is kept as ${intruder.name}`
+    total.conflicts === 0 ? '' : `, ${total.conflicts} were changed in ${target.name} too and are not`
+  return `an application made ${target.name} while the name was free and wrote ${records} records to it: ${total.carried} are carried over${conflicts}; it is kept as ${intruder.name}`
+}
+
+async function adoptRecords(
+  { context, target, ledger, map = asTheyAre, side }: AdoptJob,
+  intruder: CollectionDefinition,
+  ids: readonly string[],
+): Promise<Carried> {
+  const found = ledger === null ? new Map<string, LedgerEntry>() : await entriesFor(ledger, new Set(ids))
+  const known = side === 'target' ? found : turned(found)
+  return carryRecords({ ...context, source: intruder, target, map, ledger }, ids, known, { record: false })
 }
 
 function lateJob({ context, map, ledger, fresh }: DrainJob, source: CollectionDefinition): LateJob {
   return { ...context, source, target: fresh, map, ledger }
-}
-
-export async function entriesFor(
-  ledger: Ledger,
-  wanted: ReadonlySet<string>,
-): Promise<ReadonlyMap<string, LedgerEntry>> {
-  const found = new Map<string, LedgerEntry>()
-  for (let part = 0; part < ledger.parts; part++)
-    for (const [id, entry] of await ledger.read(part)) if (wanted.has(id)) found.set(id, entry)
-  return found
 }
 
 function lateNotes({ old, fresh }: DrainJob, { carried, conflicts }: Carried): readonly string[] {

@@ -3,8 +3,9 @@ import { ServerCollectionWriter } from '../../chroma/server-sink.js'
 import { pickRows } from '../../core/batch-rows.js'
 import { concatBatches } from '../../core/concat-batches.js'
 import type { CollectionDefinition, RecordBatch } from '../../core/records.js'
+import type { RecordMap } from '../record-map.js'
 import { entriesOf, mappedBatches, once, type CopyJob, type MappedBatch } from './copy-records.js'
-import type { LedgerEntry } from './ledger.js'
+import type { Ledger, LedgerEntry } from './ledger.js'
 import { digestRows, sameRecord } from './record-digests.js'
 
 /** What became of records that were written past the collection that has the live name. */
@@ -15,7 +16,18 @@ export interface Carried {
   readonly conflicts: number
 }
 
-export type LateJob = Omit<CopyJob, 'sample' | 'onCopied'>
+export interface LateJob extends Omit<CopyJob, 'sample' | 'onCopied' | 'ledger'> {
+  /** Needed to `record`. */
+  readonly ledger: Ledger | null
+}
+
+export const asTheyAre: RecordMap = {
+  hash: 'as-they-are',
+  space: null,
+  newVectors: false,
+  embedded: 0,
+  map: async (batch) => batch,
+}
 
 const AT_ONCE = 500
 
@@ -45,8 +57,10 @@ export async function carryDeletions(
   job: LateJob,
   ids: readonly string[],
   known: ReadonlyMap<string, LedgerEntry>,
+  { record }: { readonly record: boolean },
 ): Promise<Carried> {
-  const { api, guard, ledger, signal } = job
+  const { api, guard, signal } = job
+  const ledger = record ? job.ledger : null
   let total: Carried = { carried: 0, conflicts: 0 }
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     const some = ids.slice(at, at + AT_ONCE)
@@ -56,11 +70,11 @@ export async function carryDeletions(
       await guard.check()
       await api.deleteRecords(job.target, untouched, signal)
     }
-    await ledger.add(some.map((id) => [id, { source: null, target: null }]))
+    await ledger?.add(some.map((id) => [id, { source: null, target: null }]))
     const conflicts = current.ids.length - untouched.length
     total = sum(total, { carried: untouched.length, conflicts })
   }
-  await ledger.flush()
+  await ledger?.flush()
   return total
 }
 
@@ -76,12 +90,13 @@ async function carry(
   known: ReadonlyMap<string, LedgerEntry>,
   { record }: { readonly record: boolean },
 ): Promise<Carried> {
-  const { api, target, guard, ledger, signal } = job
+  const { api, target, guard, signal } = job
+  const ledger = record ? job.ledger : null
   const { write, remove, conflicts } = await decide(job, mapped, known, record)
   const written = pickRows(mapped.records, write)
   if (remove.length > 0) {
     // Should this run die between deleting and adding, the next one sees what was going on.
-    if (record) {
+    if (ledger !== null) {
       await ledger.add(remove.map((id) => [id, { source: null, target: known.get(id)?.target ?? null }]))
       await ledger.flush()
     }
@@ -92,7 +107,7 @@ async function carry(
     await guard.check()
     await new ServerCollectionWriter(api, target).write(written, signal)
   }
-  if (record) {
+  if (ledger !== null) {
     const left = new Set(conflicts)
     await ledger.add(
       entriesOf(mapped).map(([id, entry]) => [

@@ -103,6 +103,22 @@ export class Ledger {
   }
 }
 
+/** What is known of these ids. */
+export async function entriesFor(
+  ledger: Ledger,
+  wanted: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, LedgerEntry>> {
+  const found = new Map<string, LedgerEntry>()
+  for (let part = 0; part < ledger.parts; part++)
+    for (const [id, entry] of await ledger.read(part)) if (wanted.has(id)) found.set(id, entry)
+  return found
+}
+
+/** For the way back: what was written is the source now, what was copied the target. */
+export function turned(entries: ReadonlyMap<string, LedgerEntry>): ReadonlyMap<string, LedgerEntry> {
+  return new Map([...entries].map(([id, { source, target }]) => [id, { source: target, target: source }]))
+}
+
 /** Returns the number of the next document. */
 async function load(job: LedgerJob, collection: CollectionDefinition, spool: PartedSpool): Promise<number> {
   const { api, tempDir, signal } = job

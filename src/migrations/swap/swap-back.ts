@@ -1,4 +1,18 @@
+import { CollectionNotFoundError } from '../../chroma/errors.js'
+import { GuardError } from '../../core/errors.js'
+import type { CollectionDefinition } from '../../core/records.js'
+import { dropCollection } from '../../transfer/commit-shadow.js'
+import { nameWithSuffix } from '../../transfer/shadow-name.js'
 import type { StepContext, StepOutcome, Undo } from '../step-outcome.js'
+import { carryBack, countWritten, type WrittenSince } from './carry-back.js'
+import { freeName, giveBack } from './cut-over.js'
+import { adoptIntruders } from './drain.js'
+import { exchangeNames } from './exchange-names.js'
+import type { Carried } from './late-writes.js'
+import { Ledger } from './ledger.js'
+import { keptMetadata, releasedMetadata } from './shadow-collection.js'
+
+export type { WrittenSince } from './carry-back.js'
 
 export type SwapBackUndo = Extract<Undo, { readonly kind: 'swapBack' }>
 
@@ -9,29 +23,161 @@ export interface SwapBackOptions {
   readonly carry: boolean
 }
 
-/** What was written to the new collection since it got the live name. */
-export interface WrittenSince {
-  readonly added: number
-  readonly changed: number
-  readonly deleted: number
-  /** False: the list of what the migration wrote is gone, so the figures are by ids alone. */
-  readonly exact: boolean
-}
-
 /**
- * Gives the kept collection its name back. Rejects with a GuardError `DATA_LOSS` (15) when records were written
- * since the cutover that are neither carried nor given up, with a CollectionNotFoundError (10) when the kept
- * collection or the new one is gone; nothing has changed then.
+ * Gives the kept collection its name back. What was written since the cutover is carried into it as it is. The
+ * new collection is dropped when it holds nothing else than the kept one does, and kept otherwise. May be
+ * repeated after a crash: everything is found by ids.
+ *
+ * Rejects with a GuardError `DATA_LOSS` (15) when records were written since the cutover that are neither
+ * carried nor given up, with a CollectionNotFoundError (10) when the kept collection or the new one is gone;
+ * nothing has changed then.
  */
 export async function swapBack(
-  _undo: SwapBackUndo,
-  _context: StepContext,
-  _options: SwapBackOptions,
+  undo: SwapBackUndo,
+  context: StepContext,
+  options: SwapBackOptions,
 ): Promise<StepOutcome> {
-  throw new Error('not there yet')
+  const { api, guard, signal } = context
+  const seen = await observe(undo, context)
+  const ledger = await openLedger(undo, context, seen.fresh)
+  try {
+    const carry = options.carry && !undo.newVectors
+    const job = { context, ledger, old: seen.old, fresh: seen.fresh }
+    let gapMs: number | null = null
+    const carried: Carried[] = []
+    if (seen.place === 'live') {
+      if (!carry && !options.acceptDataLoss) refuseLoss(undo, await countWritten(job))
+      if (carry) carried.push(await carryBack(job))
+      gapMs = await exchange(undo, context, seen)
+    } else if (seen.place === 'nowhere') {
+      await guard.check()
+      await giveBack(api, seen.old, undo.live.name)
+    }
+    const old = { ...seen.old, name: undo.live.name }
+    const fresh = await api
+      .listCollections(context.tenant, context.database, signal)
+      .then((all) => all.find(({ id }) => id === seen.fresh.id))
+    const notes = await adoptIntruders({
+      context,
+      ledger,
+      target: old,
+      side: 'source',
+      keepUntil: undo.keepUntil,
+    })
+    // Once more: clients that hold the id of the new collection go on writing to it.
+    const after = { ...job, old, fresh: fresh ?? seen.fresh }
+    if (carry) carried.push(await carryBack(after))
+    const left = carry ? null : await countWritten(after)
+    return {
+      undo: null,
+      records: await api.count(old, signal),
+      embedded: 0,
+      gapMs,
+      notes: [...notes, ...(await settle(undo, context, after.fresh, carried, left))],
+    }
+  } finally {
+    await ledger?.dispose()
+  }
 }
 
-/** For `down --dry-run`: reads both, changes nothing. */
-export async function writtenSinceCutover(_undo: SwapBackUndo, _context: StepContext): Promise<WrittenSince> {
-  throw new Error('not there yet')
+/** For `down --dry-run`: reads both collections, changes nothing. */
+export async function writtenSinceCutover(undo: SwapBackUndo, context: StepContext): Promise<WrittenSince> {
+  const { old, fresh } = await observe(undo, context)
+  const ledger = await openLedger(undo, context, fresh)
+  try {
+    return await countWritten({ context, ledger, old, fresh })
+  } finally {
+    await ledger?.dispose()
+  }
+}
+
+/** Null when there is none any more. */
+export async function openLedger(
+  undo: SwapBackUndo,
+  context: StepContext,
+  like: CollectionDefinition,
+): Promise<Ledger | null> {
+  const { api, tempDir, signal } = context
+  if (undo.ledger === null) return null
+  const collection = await api.findCollection(undo.ledger, signal)
+  if (collection?.id !== undo.ledger.id) return null
+  const expected = await api.count(like, signal)
+  return Ledger.open({ api, collection, tempDir, expected, signal })
+}
+
+interface Seen {
+  readonly old: CollectionDefinition
+  readonly fresh: CollectionDefinition
+  /** Which of the two has the live name: the new one, the old one, or neither, because a run died in between. */
+  readonly place: 'live' | 'back' | 'nowhere'
+}
+
+async function observe(undo: SwapBackUndo, context: StepContext): Promise<Seen> {
+  const { api, tenant, database, signal } = context
+  const all = await api.listCollections(tenant, database, signal)
+  const old = all.find(({ id }) => id === undo.kept.id)
+  const fresh = all.find(({ id }) => id === undo.live.id)
+  const names = all.map(({ name }) => name)
+  if (old === undefined) throw new CollectionNotFoundError([undo.kept.name], names)
+  if (fresh === undefined) throw new CollectionNotFoundError([undo.live.name], names)
+  if (fresh.name === undo.live.name) return { old, fresh, place: 'live' }
+  return { old, fresh, place: old.name === undo.live.name ? 'back' : 'nowhere' }
+}
+
+async function exchange(
+  undo: SwapBackUndo,
+  { api, guard, version }: StepContext,
+  { old, fresh }: Seen,
+): Promise<number> {
+  const aside = await freeName(api, fresh, nameWithSuffix(fresh.name, `.reverted-${fresh.id.slice(0, 8)}`))
+  await guard.check()
+  return exchangeNames(api, {
+    out: { collection: fresh, name: aside, metadata: keptMetadata(fresh.metadata, version, undo.keepUntil) },
+    into: { collection: old, name: undo.live.name, metadata: releasedMetadata(old.metadata) },
+  })
+}
+
+/** Drops the new collection unless it holds what is nowhere else. */
+async function settle(
+  undo: SwapBackUndo,
+  { api, guard, signal }: StepContext,
+  fresh: CollectionDefinition,
+  carried: readonly Carried[],
+  left: WrittenSince | null,
+): Promise<readonly string[]> {
+  const notes: string[] = []
+  const count = carried.reduce((sum, one) => sum + one.carried, 0)
+  // The last look finds those of the first once more.
+  const conflicts = carried.at(-1)?.conflicts ?? 0
+  if (count > 0)
+    notes.push(`${count} records written since the cutover were carried back into ${undo.live.name}`)
+  const lost = conflicts + (left === null ? 0 : totalOf(left))
+  if (lost > 0) {
+    notes.push(
+      `${lost} records written since the cutover are not in ${undo.live.name}: they are kept in ${fresh.name}`,
+    )
+    return notes
+  }
+  await guard.check()
+  await dropCollection(api, fresh, signal)
+  if (undo.ledger !== null) await dropCollection(api, undo.ledger, signal)
+  return notes
+}
+
+function refuseLoss(undo: SwapBackUndo, written: WrittenSince): void {
+  const total = totalOf(written)
+  if (total === 0) return
+  const { added, changed, deleted } = written
+  const why = undo.newVectors ? 'their vectors are others than those of the old collection; ' : ''
+  throw new GuardError(
+    'DATA_LOSS',
+    `${total} records of ${undo.live.name} were written since the cutover (${added} added, ${changed} changed, ${deleted} deleted) and would be lost`,
+    {
+      hint: `${why}accept that with: chroma-ops migrate down --accept-data-loss; the new collection is kept then`,
+    },
+  )
+}
+
+function totalOf({ added, changed, deleted }: WrittenSince): number {
+  return added + changed + deleted
 }
