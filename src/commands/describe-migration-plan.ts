@@ -3,6 +3,7 @@ import type {
   PlannedEmbedding,
   PlannedMigration,
   PlannedStep,
+  PlanNote,
   SampledRecords,
 } from '../migrations/plan/migration-plan.js'
 import { duration, grouped, plural, shortBytes } from '../output/format.js'
@@ -32,7 +33,9 @@ export function describePlan(plan: MigrationPlan, style: Style, { apply }: PlanA
     ...migrations.flatMap((migration) => migrationLines(migration, style)),
     backupLine(plan, style),
     ...destructiveLines(plan, style),
-    ...plan.warnings.map((note) => `${style.warning('warning:')} ${noteText(note)}`),
+    ...warningsBeside(migrations, plan.warnings).map(
+      (note) => `${style.warning('warning:')} ${noteText(note)}`,
+    ),
     `nothing has been changed; apply it with: ${apply}`,
   ].join('\n')
 }
@@ -127,6 +130,26 @@ function destructiveLines({ destructive }: MigrationPlan, style: Style): string[
   ]
 }
 
-function noteText({ version, step, code, message }: MigrationPlan['warnings'][number]): string {
-  return `${version}${step === null ? '' : ` step ${step}`}: ${message} (${code})`
+/** Those that are not told beside their step already. */
+function warningsBeside(
+  migrations: readonly PlannedMigration[],
+  warnings: readonly PlanNote[],
+): readonly PlanNote[] {
+  const told = migrations.flatMap(({ version, steps }) =>
+    steps.flatMap(({ number, notes }) => notes.map((note) => `${version} ${number} ${note}`)),
+  )
+  return warnings.filter((note) => !told.includes(`${note.version} ${note.step ?? ''} ${bare(note)}`))
+}
+
+function noteText(note: PlanNote): string {
+  return `${place(note)}: ${bare(note)} (${note.code})`
+}
+
+function bare(note: PlanNote): string {
+  const prefix = `${place(note)}: `
+  return note.message.startsWith(prefix) ? note.message.slice(prefix.length) : note.message
+}
+
+function place({ version, step }: PlanNote): string {
+  return `${version}${step === null ? '' : ` step ${step}`}`
 }

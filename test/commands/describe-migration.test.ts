@@ -122,6 +122,19 @@ describe('a plan', () => {
     expect(text).toContain('warning: 00007: cannot be simulated (OPAQUE)')
   })
 
+  test('tells each note once', () => {
+    const noted = { ...step, notes: ['nobody writes to it meanwhile'] }
+    const warnings = [
+      { version: '00007', step: 1, code: 'NOTE', message: '00007 step 1: nobody writes to it meanwhile' },
+      { version: '00007', step: 2, code: 'NOTE', message: '00007 step 2: something else' },
+    ]
+    const text = describePlan({ ...plan, migrations: [{ ...migration, steps: [noted] }], warnings }, style, {
+      apply,
+    })
+    expect(text.match(/nobody writes/g)).toHaveLength(1)
+    expect(text).toContain('warning: 00007 step 2: something else (NOTE)')
+  })
+
   test('of nothing', () => {
     const text = describePlan({ ...plan, migrations: [], from: '00007' }, style, { apply })
     expect(text).toBe(
