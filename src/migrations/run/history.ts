@@ -1,21 +1,15 @@
+import { readEvents, type StateEvent } from '../state/state-store.js'
 import type { MigrationJob } from './migration-job.js'
 
-/** One thing that happened; the history is append-only. */
-export interface HistoryEntry {
-  /** ISO 8601. */
-  readonly at: string
-  readonly version: string
-  readonly attempt: number
-  /** `started`, `step`, `applied`, `failed`, `interrupted`, `reverted`, `backup`, `repaired`, … */
-  readonly event: string
-  readonly message: string
-  readonly actor: string
-  readonly runId: string
-}
+/**
+ * One thing that happened: `started`, `resumed`, `backup`, `step`, `applied`, `failed`, `interrupted`, `skipped`,
+ * `reverting`, `undone`, `reverted`, `aborted`, `repaired` or `baseline`. The history is append-only.
+ */
+export type HistoryEntry = StateEvent
 
 /** Oldest first. Reads only. */
 export async function history(
-  _job: MigrationJob & { readonly version: string | null },
+  job: MigrationJob & { readonly version: string | null },
 ): Promise<readonly HistoryEntry[]> {
-  throw new Error('not there yet')
+  return readEvents(job, job.version, job.signal)
 }
