@@ -155,7 +155,7 @@ function storedSparse({ indices, values, tokens }: GivenSparse, what: string): M
 
 function checkKey(key: string): void {
   if (key === '') throw new BadValue('a metadata key is empty')
-  if (/^(chroma:|#)/.test(key))
+  if (/^(chroma:|[#$])/.test(key))
     throw new BadValue(`metadata key ${JSON.stringify(key)}: Chroma keeps keys that begin so for itself`)
   checkText(key, 'a metadata key')
 }

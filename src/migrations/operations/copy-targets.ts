@@ -1,0 +1,119 @@
+import { createLike } from '../../chroma/create-like.js'
+import { withEmbeddingFunction, withSpace } from '../../chroma/definition-space.js'
+import { withTrueSpace } from '../../chroma/probe-space.js'
+import type { Metadata } from '../../core/metadata.js'
+import type { JsonValue } from '../../core/json.js'
+import type { CollectionDefinition } from '../../core/records.js'
+import { SHADOW_KEY } from '../../core/shadow-key.js'
+import { dropCollection, findById } from '../../transfer/commit-shadow.js'
+import { nameWithSuffix } from '../../transfer/shadow-name.js'
+import type { RecordMap } from '../record-map.js'
+import type { CopyPlan } from './copy-plan.js'
+import { addressOf, facts, nameTaken, readJournal, shortHash, type StepTools } from './step-tools.js'
+
+/** One collection that is being made. */
+export interface CopyTarget {
+  /** Its name in the end. */
+  readonly name: string
+  readonly collection: CollectionDefinition
+  /** It has its name already. */
+  readonly committed: boolean
+  /** An earlier run has written to it. */
+  readonly begun: boolean
+}
+
+/** What the journal of an unfinished copy holds. */
+export interface CopyJournal {
+  readonly verified: boolean
+  /** Ids by names. */
+  readonly ids: ReadonlyMap<string, string>
+}
+
+export function readCopyJournal(tools: StepTools): CopyJournal {
+  const begun = readJournal(tools)
+  const ids = begun.value('ids')
+  const entries = ids instanceof Map ? [...ids] : []
+  return {
+    verified: begun.value('verified') === true,
+    ids: new Map(entries.flatMap(([name, id]) => (typeof id === 'string' ? [[String(name), id]] : []))),
+  }
+}
+
+export async function writeCopyJournal(
+  { journal }: StepTools,
+  plan: CopyPlan,
+  targets: readonly CopyTarget[],
+  verified: boolean,
+): Promise<void> {
+  const ids = new Map<string, JsonValue>(targets.map(({ name, collection }) => [name, collection.id]))
+  await journal.put(facts({ kind: plan.kind, ids, verified }))
+}
+
+/**
+ * The targets as they are: those that an earlier run has begun or finished, and new ones. Their ids are in the
+ * journal before anything is written to them. Rejects with a MigrationError `NAME_TAKEN` before anything is made.
+ */
+export async function openTargets(
+  plan: CopyPlan,
+  tools: StepTools,
+): Promise<{ readonly targets: readonly CopyTarget[]; readonly notes: readonly string[] }> {
+  const { api, signal } = tools
+  const journal = readCopyJournal(tools)
+  const live = new Map<string, CollectionDefinition>()
+  for (const name of plan.targets) {
+    const found = await api.findCollection(addressOf(tools, name), signal)
+    if (found === undefined) continue
+    if (found.id !== journal.ids.get(name)) throw nameTaken(found)
+    live.set(name, found)
+  }
+  const targets: CopyTarget[] = []
+  const notes: string[] = []
+  for (const name of plan.targets) {
+    const committed = live.get(name)
+    if (committed !== undefined) {
+      targets.push({ name, collection: committed, committed: true, begun: true })
+      continue
+    }
+    const opened = await openShadow(plan, tools, name, journal.ids.get(name))
+    targets.push({ name, collection: opened.collection, committed: false, begun: opened.begun })
+    notes.push(...opened.notes)
+  }
+  await writeCopyJournal(tools, plan, targets, journal.verified && targets.every(({ begun }) => begun))
+  return { targets, notes }
+}
+
+async function openShadow(plan: CopyPlan, tools: StepTools, name: string, begunId: string | undefined) {
+  const { api, signal, version } = tools
+  const run = shortHash(version, plan.kind, plan.content, name, ...plan.sources.map(({ id }) => id))
+  const address = addressOf(tools, nameWithSuffix(name, `.migrate-${run}`))
+  const found = await api.findCollection(address, signal)
+  if (found?.metadata?.get(SHADOW_KEY) === run) return { collection: found, begun: true, notes: [] }
+  if (found !== undefined) throw nameTaken(address)
+  // Begun by an earlier edition of the migration.
+  const stale = begunId === undefined ? undefined : await findById(api, tools, begunId, signal)
+  if (stale?.metadata?.has(SHADOW_KEY) === true) await dropCollection(api, stale, signal)
+  const marker: Metadata = new Map([[SHADOW_KEY, run]])
+  const definition = await resultDefinition(plan, tools)
+  const { collection, warnings } = await createLike(api, definition, { address, marker, signal })
+  return { collection, begun: false, notes: warnings.map(({ message }) => message) }
+}
+
+/** Like the first source, but for what the map changes. */
+async function resultDefinition({ sources, map }: CopyPlan, tools: StepTools): Promise<CollectionDefinition> {
+  const [source] = sources
+  if (source === undefined) throw new Error('a copy of nothing')
+  const known = await withTrueSpace(tools.api, source, tools.signal)
+  if (map === null) return known
+  const spaced =
+    map.space === null ? known : withSpace({ ...known, metadata: resultMetadata(source, map) }, map.space)
+  return map.embeddingFunction === undefined ? spaced : withEmbeddingFunction(spaced, map.embeddingFunction)
+}
+
+/** Where the space is another one, a note of the old one would lie. */
+export function resultMetadata(
+  { metadata }: CollectionDefinition,
+  map: Pick<RecordMap, 'space'> | null,
+): Metadata | null {
+  const left = [...(metadata ?? [])].filter(([key]) => map?.space == null || key !== 'hnsw:space')
+  return left.length === 0 ? null : new Map(left)
+}
