@@ -9,6 +9,7 @@ const often = {
   CHROMA_OPS_TEST_PROBES: 1000,
   CHROMA_OPS_TEST_BUSY_ROUNDS: 20,
   CHROMA_OPS_TEST_ROOM_STEP: 64 * 1024,
+  CHROMA_OPS_TEST_COLLECTIONS: 150,
   CHROMA_OPS_TEST_CUTS: 1000,
   CHROMA_OPS_TEST_BAD_DAYS: 100,
   CHROMA_OPS_TEST_SNAPSHOTS: 100,
@@ -25,10 +26,11 @@ export default {
   ...base,
   testMatch: [
     '<rootDir>/test/soak/*.soak.ts',
-    '<rootDir>/test/backup/{physical-backup,prune-races,restore-kill,resume}.test.ts',
+    '<rootDir>/test/backup/{physical-backup,prune-races,restore-crash,restore-kill,resume}.test.ts',
     '<rootDir>/test/cleanup/killed.test.ts',
+    '<rootDir>/test/transfer/copy-kill.test.ts',
     '<rootDir>/test/health/offline/killed-server.test.ts',
-    '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,physical-*,power-cut,queries,round-trip,s3}.test.ts',
+    '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,physical-*,power-cut,queries,round-trip,s3,scope}.test.ts',
   ],
   // Of a single test: two hours.
   testTimeout: 7_200_000,

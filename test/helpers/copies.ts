@@ -63,8 +63,8 @@ export function twoServersForSuite() {
 /** By name. */
 export async function contentsOf(url: string, database: string): Promise<Map<string, readonly string[]>> {
   const prefix = `${TENANT}/${database}/`
-  const all = [...(await serverContents(url))].filter(([name]) => name.startsWith(prefix))
-  return new Map(all.map(([name, lines]) => [name.slice(prefix.length), lines]))
+  const all = await serverContents(url, [TENANT], database)
+  return new Map([...all].map(([name, lines]) => [name.slice(prefix.length), lines]))
 }
 
 /** A collection with these records in a database of the default tenant. */

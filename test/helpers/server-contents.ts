@@ -11,10 +11,12 @@ export type ServerContents = ReadonlyMap<string, readonly string[]>
 export async function serverContents(
   url: string,
   tenants: readonly string[] = ['default_tenant'],
+  /** Default: every one. */
+  only?: string,
 ): Promise<ServerContents> {
   const contents = new Map<string, readonly string[]>()
   for (const tenant of tenants) {
-    for (const { place, collection } of await collectionsOf(url, tenant)) {
+    for (const { place, collection } of await collectionsOf(url, tenant, only)) {
       contents.set(`${tenant}/${collection.path}`, [
         collection.definition,
         ...(await recordsIn(`${place}/${collection.id}`)),
@@ -66,11 +68,12 @@ interface FoundCollection {
   }
 }
 
-async function collectionsOf(url: string, tenant: string): Promise<FoundCollection[]> {
+async function collectionsOf(url: string, tenant: string, only?: string): Promise<FoundCollection[]> {
   const databases = `${url}/api/v2/tenants/${encodeURIComponent(tenant)}/databases`
   const found: FoundCollection[] = []
   for (const database of listOf(await answered(databases))) {
     const name = textOf(fieldOf(database, 'name'))
+    if (only !== undefined && name !== only) continue
     const place = `${databases}/${encodeURIComponent(name)}/collections`
     for (const definition of listOf(await answered(`${place}?limit=1000`))) {
       const id = textOf(fieldOf(definition, 'id'))
