@@ -299,6 +299,32 @@ export type { HealthScope } from './health/scope.js'
 export { ManagedCollection, type FoundRecord } from './managed-collection.js'
 export { ManagedDatabase, type CollectionOptions, type DatabaseOptions } from './managed-database.js'
 export type { PlainMetadata, PlainRecord, StoredRecord } from './plain-records.js'
+export type {
+  CollectionOperations,
+  CreateOptions,
+  EmbeddingProvider,
+  MetadataChange,
+  ReembedOptions,
+  SwapOptions,
+  VerifyOptions,
+} from './migrations/collection-operations.js'
+export {
+  defineMigration,
+  type CheckContext,
+  type CollectionChecks,
+  type CollectionReads,
+  type CollectionRequirement,
+  type MigrationContext,
+  type MigrationDefinition,
+} from './migrations/definition.js'
+export {
+  double,
+  MetadataDouble,
+  type ChangedRecord,
+  type MigrationMetadata,
+  type MigrationRecord,
+  type MigrationValue,
+} from './migrations/record.js'
 export {
   BlobChangedError,
   BlobExistsError,
