@@ -17,7 +17,7 @@ import { DatedStore } from '../helpers/dated-store.js'
 import { DAY_MS, pruneJob, wholeBackups } from '../helpers/prunes.js'
 import { SharedStore, Shuffler } from '../helpers/shuffled-store.js'
 
-const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 500)
+const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 200)
 
 async function backUp(repository: Repository, now: () => Date, night: number) {
   const steady = collectionOf('steady', [numberedBatch(40, 3, 's')])

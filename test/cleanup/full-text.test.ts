@@ -106,6 +106,6 @@ async function foundBy(directory: string, text: string): Promise<number> {
     const { ids }: { ids: readonly string[] } = Object.assign({ ids: [] }, answer)
     return ids.length
   } finally {
-    await server.halt()
+    await server.kill()
   }
 }

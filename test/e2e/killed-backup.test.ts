@@ -15,7 +15,7 @@ import { withApi } from '../helpers/restores.js'
 import { seedServer } from '../helpers/server-seeds.js'
 
 /** `npm run test:soak` kills more often. */
-const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 8)
+const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 4)
 
 const chroma = chromaForSuite()
 const home = { tenant: 'default_tenant', database: 'default_database', metadata: null, space: 'l2' } as const
@@ -48,7 +48,7 @@ test(
       const series = round % 2 === 0 ? `series-${round}` : 'main'
       if (series === 'main') await change(round)
       const before = await listedBackups(repo)
-      const end = await startAndKill(series, duration * 1.1 * Math.random())
+      const end = await startAndKill(series, momentOf(round) * duration)
       if (end.signal === 'SIGKILL') killed++
       else expect(end).toMatchObject({ exitCode: 0, signal: null })
       const after = await listedBackups(repo)
@@ -62,7 +62,7 @@ test(
     const { backup } = await runJson(['backup', 'show', '--repo', repo, '--series', 'main'])
     expect(backup).toMatchObject({ type: 'incremental', requires: ['layers'] })
   },
-  KILLS * 20_000,
+  60_000 + KILLS * 20_000,
 )
 
 /** Replaces and adds a few records, so that the next backup of the series has a layer of its own. */
@@ -73,6 +73,11 @@ async function change(round: number): Promise<void> {
     const replaced = sampleBatch({ rows: 600, dimension: 128 }).ids.slice(40 * round, 40 * round + 8)
     await api.upsert(await api.getCollection(name), { ...rest, ids: [...replaced, ...ids.slice(8)] })
   })
+}
+
+/** Early in the first round, then later and later; the last may be after the end. In parts of the duration. */
+function momentOf(round: number): number {
+  return 1.1 * ((round + Math.random()) / KILLS) ** 2
 }
 
 /** Kills a backup so many milliseconds after its first request; it may have ended before. */

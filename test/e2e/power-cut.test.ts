@@ -23,7 +23,7 @@ import { runCli } from '../helpers/run-cli.js'
 import { seedServer } from '../helpers/server-seeds.js'
 
 /** `npm run test:soak` cuts at every moment. */
-const CUTS = Number(process.env['CHROMA_OPS_TEST_CUTS'] ?? 40)
+const CUTS = Number(process.env['CHROMA_OPS_TEST_CUTS'] ?? 16)
 const recorder = pathToFileURL(path.resolve(import.meta.dirname, '../helpers/record-writes.js')).href
 
 const chroma = chromaForSuite()
@@ -78,7 +78,7 @@ test(
     await cutAt(firstEnded, () => 0)
     await cutAt(history.length, () => 0)
   },
-  60_000 + CUTS * 2_000,
+  60_000 + CUTS * 5_000,
 )
 
 async function cutAt(step: number, luck: () => number): Promise<void> {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll } from '@jest/globals'
 
 import { startEmbeddedServer, type EmbeddedServer } from '../../src/chroma/embedded-server.js'
+import { isErrno } from '../../src/core/errors.js'
 
 /** Where tests keep the adapted copy of the server, so that it is made once. */
 export const testCacheDir = fileURLToPath(new URL('../../node_modules/.cache/chroma-ops', import.meta.url))
@@ -51,19 +52,27 @@ export async function startChroma(options: TestChromaOptions = {}): Promise<Test
       return server.pid
     },
     async stop() {
+      // What it would still write, nobody reads.
+      if (options.directory === undefined) await kill(server)
       await server.stop()
       if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
     },
     halt: () => server.stop(),
-    async kill() {
-      process.kill(server.pid, 'SIGKILL')
-      await server.exited
-    },
+    kill: () => kill(server),
     async restart() {
       await server.stop()
       server = await start(Number(new URL(server.url).port))
     },
   }
+}
+
+async function kill(server: EmbeddedServer): Promise<void> {
+  try {
+    process.kill(server.pid, 'SIGKILL')
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error
+  }
+  await server.exited
 }
 
 /**
