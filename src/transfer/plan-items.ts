@@ -23,14 +23,20 @@ export interface PlannedItem {
 }
 
 export function planItems(
-  job: Pick<RestoreRecordsJob, 'items' | 'mode' | 'origin'>,
+  job: Pick<RestoreRecordsJob, 'items' | 'mode' | 'origin' | 'api'>,
   survey: TargetSurvey,
   journal: RestoreJournal,
 ): readonly PlannedItem[] {
   const interrupted = survey.collections.some((collection) => isShadowOf(collection, job.origin.id))
   return job.items.map((item) => {
     const { definition, target, content } = item
-    const shadow = shadowIdentity({ origin: job.origin.id, content, source: definition, target })
+    const shadow = shadowIdentity({
+      origin: job.origin.id,
+      content,
+      source: definition,
+      target,
+      longest: job.api.longestName,
+    })
     const begun = survey.find(shadow.address) ?? null
     const existing = survey.find(target) ?? null
     const planned = { item, shadow, begun, existing, refusal: null }

@@ -19,18 +19,19 @@ export function runOf({ origin, source, target }: RestoreIdentity): string {
 }
 
 /** The name under which a collection is built before it gets its own. */
-export function shadowName(name: string, run: string): string {
-  return nameWithSuffix(name, `.restore-${run}`)
+export function shadowName(name: string, run: string, longest?: number): string {
+  return nameWithSuffix(name, `.restore-${run}`, longest)
 }
 
 /** The name under which a replaced collection stays; `attempt` counts from 1, for names that are taken. */
-export function replacedName(name: string, run: string, attempt: number): string {
-  return nameWithSuffix(name, attempt === 1 ? `.replaced-${run}` : `.replaced-${run}-${attempt}`)
+export function replacedName(name: string, run: string, attempt: number, longest?: number): string {
+  const suffix = attempt === 1 ? `.replaced-${run}` : `.replaced-${run}-${attempt}`
+  return nameWithSuffix(name, suffix, longest)
 }
 
 /** Chroma's rules: letters, digits and `._-`, a letter or digit at both ends, no two points in a row. */
-export function nameWithSuffix(name: string, suffix: string): string {
-  const cut = name.slice(0, MAX_NAME_LENGTH - suffix.length).replace(/[._-]+$/, '')
+export function nameWithSuffix(name: string, suffix: string, longest = MAX_NAME_LENGTH): string {
+  const cut = name.slice(0, longest - suffix.length).replace(/[._-]+$/, '')
   return cut + suffix
 }
 
