@@ -8,7 +8,6 @@ import type { RecordMap } from '../../src/migrations/record-map.js'
 import type { StepContext } from '../../src/migrations/step-outcome.js'
 import type { StepJournal } from '../../src/migrations/step-journal.js'
 import type { CopyAndSwapStep } from '../../src/migrations/swap/copy-and-swap.js'
-import { home } from './api-for-suite.js'
 
 /** A journal in memory, as text, the way a state collection keeps it. */
 export class MemoryJournal implements StepJournal {
@@ -34,7 +33,8 @@ export function stepContext(
 ): StepContext {
   return {
     api,
-    ...home,
+    tenant: 'default_tenant',
+    database: 'default_database',
     version: '00007',
     runId: 'run',
     journal: new MemoryJournal(),
@@ -64,14 +64,16 @@ export function sameRecords(space: Space | null, change: MapChange = {}): Record
     hash: `same-${space ?? 'space'}`,
     space,
     newVectors: false,
+    embedded: 0,
     map: async (batch) => batch,
     ...change,
   }
 }
 
-/** Makes vectors of texts; counts what it was asked for, and remembers, as the cache does. */
+/** Makes vectors of texts. `asked` counts those that the cache would not have, `made` all of them. */
 export class TextVectors {
   asked = 0
+  made = 0
   readonly #known = new Set<string>()
   readonly #dimension: number
 
@@ -94,6 +96,7 @@ export class TextVectors {
     const embeddings = new Float32Array(batch.ids.length * this.#dimension)
     batch.documents.forEach((document, row) => {
       const text = document ?? ''
+      this.made++
       if (!this.#known.has(text)) this.asked++
       this.#known.add(text)
       embeddings.set(vectorOf(text, this.#dimension), row * this.#dimension)
@@ -121,3 +124,10 @@ export function swapStep(
 export async function connect(url: string): Promise<ChromaApi> {
   return new ChromaApi(await connectTransport({ url, retry: { baseDelayMs: 1 } }))
 }
+
+/** What the runs of a trial make of a collection, in whatever process. */
+export function trialMap(vectors: TextVectors): RecordMap {
+  return vectors.map({ space: 'cosine' })
+}
+
+export const trialOptions: CopyAndSwapStep['options'] = { verify: { sample: 5 } }

@@ -121,7 +121,8 @@ async function verifySample(job: VerifyJob): Promise<void> {
 
 async function verifyQueries(job: VerifyJob, target: CollectionDefinition): Promise<void> {
   const { api, source, signal, options, space, ledger } = job
-  const own = await fetchTarget(job, await chooseIds(ledger, OWN_QUERIES))
+  const queried = Math.min(OWN_QUERIES, options.sample ?? DEFAULT_SAMPLE)
+  const own = await fetchTarget(job, await chooseIds(ledger, queried))
   const lost = await countLostToQueries({ api, target, signal }, space, own)
   if (lost > LOST_SHARE * own.ids.length)
     fail(job, `${lost} of ${own.ids.length} records are not found by a query with their own vector`)
