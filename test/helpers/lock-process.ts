@@ -36,7 +36,10 @@ await api.transport.close()
 /** A migration: its state is read again under the lock, so that it is done once. */
 async function once(guard: MigrationLock): Promise<void> {
   const known = await readState({ api, ...home })
-  if (known.rows.some(({ status }) => status === 'applied')) return say('was done')
+  if (known.rows.some(({ status }) => status === 'applied')) {
+    say('was done')
+    return
+  }
   const state = await openState({ api, ...home }, guard)
   await guard.check()
   await api.add(target, record(`body of ${name}`))

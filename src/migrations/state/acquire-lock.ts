@@ -11,7 +11,7 @@ import { DEFAULT_LOCK_TTL_MS, lockInfo, type LockFacts, type LockInfo } from './
 import { createLock, deleteSetAside, listSetAside, setAside, type LockPlace } from './lock-requests.js'
 import { isDead, LockWatch } from './watch-lock.js'
 
-const MAX_POLL_MS = 1_000
+const MAX_POLL_MS = 500
 /** Looks at a lock during its time to live. */
 const POLLS = 20
 
