@@ -335,7 +335,9 @@ describe('the status', () => {
           id: 'lock-id',
           owner: 'ci',
           host: 'runner',
+          pid: 4711,
           runId: 'abc',
+          phase: '00007, step 2 of 3',
           since: '2026-11-21T02:00:00.000Z',
           lastBeat: '2026-11-21T02:01:00.000Z',
           stale: true,
@@ -349,7 +351,7 @@ describe('the status', () => {
       'MIGRATION_INTERRUPTED 00007: its run is gone\n  next: go on with "chroma-ops migrate up"',
     )
     expect(text).toContain(
-      'locked by ci on runner (run abc) since 2026-11-21T02:00:00.000Z, last sign of life 2026-11-21T02:01:00.000Z (its own clock); silent for longer than its lease: dead\n  lock lock-id',
+      'locked by ci on runner (pid 4711, run abc) since 2026-11-21T02:00:00.000Z, last sign of life 2026-11-21T02:01:00.000Z (its own clock); silent for longer than its lease: dead\n  at: 00007, step 1 of 2: docs copyAndSwap\n  lock id: lock-id',
     )
   })
 

@@ -1,4 +1,12 @@
+import { KEEP_UNTIL_KEY, KEPT_KEY, TRASH_KEY } from '../../core/migration-keys.js'
+import type { CollectionDefinition } from '../../core/records.js'
+import { completeSwap } from '../swap/complete-swap.js'
+import type { MigrationRow } from '../state/row.js'
+import { readState } from '../state/state-store.js'
+import type { Undo } from '../step-outcome.js'
 import type { MigrationJob } from './migration-job.js'
+import { newRunId, whileLocked, type Session } from './session.js'
+import { addEvent, stepContext } from './step-context.js'
 
 export interface CompleteJob extends MigrationJob {
   /** Only what was kept by this version; null: by any. */
@@ -27,7 +35,75 @@ export interface CompleteResult {
   readonly collections: readonly KeptCollection[]
 }
 
-/** Drops old collections whose time is over; there is no way back past their migrations afterwards. */
-export async function complete(_job: CompleteJob): Promise<CompleteResult> {
-  throw new Error('not there yet')
+/**
+ * Drops old collections whose time is over; there is no way back past their migrations afterwards. Rejects with a
+ * GuardError `KEPT_WRITTEN_TO` (15) for one that an application still writes to.
+ */
+export async function complete(job: CompleteJob): Promise<CompleteResult> {
+  const { rows } = await readState(job, job.signal)
+  const found = await listKept(job, rows)
+  const collections = found.filter(({ version }) => job.version === null || version === job.version)
+  if (!job.apply || !collections.some(({ due }) => due)) return { applied: false, collections }
+  return whileLocked(job, { runId: newRunId(), phase: 'complete' }, async (session) => {
+    for (const kept of collections.filter(({ due }) => due)) await drop(session, kept)
+    return { applied: true, collections }
+  })
+}
+
+/** What migrations have kept, by name. Reads only. */
+export async function listKept(
+  job: MigrationJob & Partial<Pick<CompleteJob, 'early'>>,
+  rows: readonly MigrationRow[],
+): Promise<readonly KeptCollection[]> {
+  const { api, tenant, database, now, signal, early = false } = job
+  const kept: KeptCollection[] = []
+  for (const collection of await api.listCollections(tenant, database, signal)) {
+    const entry = keptEntry(collection)
+    if (entry === null) continue
+    const over = entry.keepUntil !== null && entry.keepUntil <= now().toISOString()
+    // While its migration is under way it is the only copy, perhaps.
+    const settled = rows.find(({ version }) => version === entry.version)?.status
+    const due = (over || early) && settled !== 'running' && settled !== 'interrupted' && settled !== 'failed'
+    kept.push({ ...entry, records: await api.count(collection, signal), due })
+  }
+  return kept.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function keptEntry({
+  name,
+  id,
+  metadata,
+}: CollectionDefinition): Omit<KeptCollection, 'records' | 'due'> | null {
+  const replaced = metadata?.get(KEPT_KEY)
+  const trash = metadata?.get(TRASH_KEY)
+  const version = replaced ?? trash
+  if (typeof version !== 'string') return null
+  const until = metadata?.get(KEEP_UNTIL_KEY)
+  const kind = replaced === undefined ? 'trash' : 'replaced'
+  return { name, id, version, kind, keepUntil: typeof until === 'string' ? until : null }
+}
+
+async function drop(session: Session, kept: KeptCollection): Promise<void> {
+  const { job, lock, signal } = session
+  const { tenant, database, api } = job
+  const state = await session.state()
+  await lock.check()
+  const swap = swapOf(state.row(kept.version), kept.id)
+  if (swap === null) await api.deleteCollection({ tenant, database, name: kept.name, id: kept.id }, signal)
+  else
+    await completeSwap(swap.undo, stepContext(session, state, kept.version, swap.at), {
+      acceptDataLoss: false,
+    })
+  if (state.row(kept.version) === null) return
+  await addEvent({ session, state, version: kept.version }, 'completed', `${kept.name} was dropped`)
+}
+
+/** Null: the state knows nothing of a swap that has kept this collection. */
+function swapOf(
+  row: MigrationRow | null,
+  id: string,
+): { readonly undo: Extract<Undo, { readonly kind: 'swapBack' }>; readonly at: number } | null {
+  for (const [at, { undo }] of (row?.steps ?? []).entries())
+    if (undo?.kind === 'swapBack' && undo.kept.id === id) return { undo, at }
+  return null
 }

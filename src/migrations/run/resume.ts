@@ -1,19 +1,80 @@
+import { readState } from '../state/state-store.js'
+import type { MigrationRow } from '../state/row.js'
+import { abortLocked, planAbort } from './abort.js'
+import { down } from './down.js'
+import { MigrationUndecidedError } from './errors.js'
+import { loadKnown } from './load-known.js'
 import type { MigrationJob } from './migration-job.js'
 import type { RunResult } from './result.js'
+import { headOf, isUnfinished, titleOf, type KnownMigration } from './select.js'
+import { newRunId, whileLocked } from './session.js'
+import { up } from './up.js'
 
 /**
  * Continues the one migration that was begun and not finished, up or down, and no other. Rejects with a
  * MigrationUndecidedError `HISTORY_CHANGED` (17) when a step that is done reads otherwise now.
  */
-export async function resume(_job: MigrationJob): Promise<RunResult> {
-  throw new Error('not there yet')
+export async function resume(job: MigrationJob): Promise<RunResult> {
+  const { rows } = await readState(job, job.signal)
+  const row = rows.find(isUnfinished)
+  if (row === undefined) return nothingToDo('resume', rows)
+  const result = await (row.direction === 'down' ? resumeDown(job, row) : resumeUp(job))
+  return { ...result, action: 'resume' }
 }
 
 /**
  * Gives the one unfinished migration up: what it has built beside the data is dropped, a swap that was begun
- * is taken back, and the steps that were finished are undone. Rejects with an {@link IrreversibleError} (15)
- * when one of those cannot be undone; nothing has changed then.
+ * is taken back, and the steps that were finished are undone. Rejects with an IrreversibleError (15) when one of
+ * those cannot be undone; nothing has changed then.
  */
-export async function abort(_job: MigrationJob & { readonly dryRun: boolean }): Promise<RunResult> {
-  throw new Error('not there yet')
+export async function abort(job: MigrationJob & { readonly dryRun: boolean }): Promise<RunResult> {
+  const { rows } = await readState(job, job.signal)
+  const row = rows.find(isUnfinished)
+  if (row === undefined) return nothingToDo('abort', rows)
+  const file = await fileOf(job, row)
+  if (job.dryRun) return planAbort({ row, file, rows: refuseDown(row, rows) })
+  return whileLocked(job, { runId: newRunId(), phase: 'abort' }, async (session) => {
+    const state = await session.state()
+    const now = state.rows.find(isUnfinished)
+    if (now === undefined) return nothingToDo('abort', state.rows)
+    refuseDown(now, state.rows)
+    return abortLocked({ session, state, row: now, file: await fileOf(job, now) })
+  })
+}
+
+/** What was begun under these flags goes on under them. */
+function resumeUp(job: MigrationJob): Promise<RunResult> {
+  return up({
+    ...job,
+    ...{ limit: 1, to: null, plan: null, allowDestructive: true },
+    ...{ execOrder: 'linear', skipBackup: false, adopt: true },
+  })
+}
+
+async function resumeDown(job: MigrationJob, row: MigrationRow): Promise<RunResult> {
+  const file = await fileOf(job, row)
+  const ownDown = file?.definition.down !== undefined
+  const restore = !ownDown && row.backup !== null && row.steps.some(({ undo }) => undo === null)
+  return down({
+    ...job,
+    ...{ count: 0, to: null, restore, acceptDataLoss: false, allowProduction: true, dryRun: false },
+  })
+}
+
+async function fileOf(job: MigrationJob, row: MigrationRow): Promise<KnownMigration | null> {
+  return (await loadKnown(job)).find(({ version }) => version === row.version) ?? null
+}
+
+function refuseDown(row: MigrationRow, rows: readonly MigrationRow[]): readonly MigrationRow[] {
+  if (row.direction === 'up') return rows
+  throw new MigrationUndecidedError(
+    'MIGRATION_INTERRUPTED',
+    `migration ${titleOf(row)} was being reverted: there is nothing to abort`,
+    { hint: 'finish that with "chroma-ops migrate resume"' },
+  )
+}
+
+function nothingToDo(action: RunResult['action'], rows: readonly MigrationRow[]): RunResult {
+  const head = headOf(rows)
+  return { action, runId: newRunId(), from: head, to: head, migrations: [], error: null, warnings: [] }
 }

@@ -1,6 +1,13 @@
 import type { CollectionFingerprint, RowStatus } from '../state/row.js'
-import type { KeptCollection } from './complete.js'
+import { readState } from '../state/state-store.js'
+import { observeLock } from '../state/watch-lock.js'
+import { listKept, type KeptCollection } from './complete.js'
+import { loadKnown } from './load-known.js'
 import type { MigrationJob } from './migration-job.js'
+import { headOf } from './select.js'
+import { findingsOf } from './status-findings.js'
+import { statesOf } from './status-states.js'
+import { describeLock } from './unlock.js'
 
 export interface MigrationStatus {
   readonly displayUrl: string
@@ -57,14 +64,17 @@ export interface StatusFinding {
   readonly hint: string | null
   /** Of `COLLECTION_DRIFT`. */
   readonly expected?: CollectionFingerprint
-  readonly actual?: CollectionFingerprint | null
+  readonly actual?: Omit<CollectionFingerprint, 'count'> | null
 }
 
 export interface LockDescription {
   readonly id: string
   readonly owner: string
   readonly host: string
+  readonly pid: number
   readonly runId: string
+  /** What the run is at: `00007, step 2 of 3: docs copyAndSwap`. */
+  readonly phase: string
   /** ISO 8601, by the holder's clock. */
   readonly since: string
   readonly lastBeat: string | null
@@ -73,14 +83,51 @@ export interface LockDescription {
 }
 
 /** Reads only: creates nothing and takes no lock. Rejects with a StateUnsupportedError (16) or the errors of files (2). */
-export async function status(_job: MigrationJob): Promise<MigrationStatus> {
-  throw new Error('not there yet')
+export async function status(job: MigrationJob): Promise<MigrationStatus> {
+  const { api, tenant, database, signal } = job
+  const files = await loadKnown(job)
+  const contents = await readState(job, signal)
+  const observed = await observeLock({ api, tenant, database }, 0, signal)
+  const collections = await api.listCollections(tenant, database, signal)
+  const lock = observed === null ? null : describeLock(observed.holder, observed.stale)
+  const states = statesOf(files, contents.rows, lock)
+  return {
+    displayUrl: api.transport.displayUrl,
+    ...{ tenant, database, lock },
+    environment: contents.environment,
+    hasHistory: contents.exists,
+    head: headOf(contents.rows),
+    migrations: states,
+    findings: findingsOf({ states, contents, collections, lock }),
+    kept: await listKept(job, contents.rows),
+  }
 }
 
 /** What `--fail-on` names. */
 export type StatusCondition = 'pending' | 'drift' | 'dirty'
 
+const DRIFT: ReadonlySet<StatusFinding['code']> = new Set([
+  'OUT_OF_ORDER',
+  'CHECKSUM_CHANGED',
+  'MIGRATION_MISSING',
+  'FUTURE_VERSION',
+  'COLLECTION_DRIFT',
+])
+const DIRTY: ReadonlySet<StatusFinding['code']> = new Set([
+  'MIGRATION_INTERRUPTED',
+  'MIGRATION_FAILED',
+  'STALE_LOCK',
+])
+
 /** Which of these hold. `dirty`: begun and not finished. */
-export function conditionsOf(_status: MigrationStatus): ReadonlySet<StatusCondition> {
-  throw new Error('not there yet')
+export function conditionsOf({ migrations, findings }: MigrationStatus): ReadonlySet<StatusCondition> {
+  const conditions = new Set<StatusCondition>()
+  if (migrations.some(isPending)) conditions.add('pending')
+  if (findings.some(({ code }) => DRIFT.has(code))) conditions.add('drift')
+  if (findings.some(({ code }) => DIRTY.has(code))) conditions.add('dirty')
+  return conditions
+}
+
+function isPending(migration: MigrationState): boolean {
+  return migration.status === 'pending' || migration.status === 'reverted'
 }

@@ -16,6 +16,8 @@ export interface WayBackJob {
   readonly migrations: readonly RevertedMigration[]
   readonly restore: boolean
   readonly acceptDataLoss: boolean
+  /** The steps are undone whatever the definition says of its way back. */
+  readonly byUndo?: boolean
   /** For looking at collections; nothing is written with it. */
   readonly contextOf: (version: string, at: number) => StepContext
 }
@@ -39,11 +41,12 @@ export async function requireWayBack(job: WayBackJob): Promise<void> {
       throw new IrreversibleError(`no backup was made for ${titleOf(row)}`, {
         hint: 'revert it without --restore, or restore a backup of your own with "chroma-ops restore"',
       })
-    if (file?.definition.irreversible !== undefined)
-      throw new IrreversibleError(`${titleOf(row)} is irreversible: ${file.definition.irreversible}`, {
+    const definition = job.byUndo === true ? undefined : file?.definition
+    if (definition?.irreversible !== undefined)
+      throw new IrreversibleError(`${titleOf(row)} is irreversible: ${definition.irreversible}`, {
         hint: restoreHint(migration),
       })
-    if (file?.definition.down !== undefined) continue
+    if (definition?.down !== undefined) continue
     for (const [at, step] of row.steps.entries()) await requireUndo(job, migration, { step, at, ids })
   }
 }
