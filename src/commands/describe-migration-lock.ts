@@ -4,15 +4,16 @@ import type { Style } from '../output/style.js'
 
 /** Who migrates now: all that one needs to know before one takes the lock away. */
 export function describeLock(
-  { owner, host, runId, since, lastBeat, id, stale }: LockDescription,
+  { owner, host, pid, runId, phase, since, lastBeat, id, stale }: LockDescription,
   style: Style,
 ): string[] {
   const life = lastBeat === null ? 'no sign of life since' : `last sign of life ${lastBeat} (its own clock)`
   const verdict =
     stale === null ? '' : stale ? `; ${style.bad('silent for longer than its lease: dead')}` : '; alive'
   return [
-    `${style.warning('locked')} by ${owner} on ${host} (run ${runId}) since ${since}, ${life}${verdict}`,
-    `  lock ${id}`,
+    `${style.warning('locked')} by ${owner} on ${host} (pid ${pid}, run ${runId}) since ${since}, ${life}${verdict}`,
+    ...(phase === '' ? [] : [`  at: ${phase}`]),
+    `  lock id: ${id}`,
   ]
 }
 

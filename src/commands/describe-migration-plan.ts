@@ -71,7 +71,7 @@ function stepLines(steps: readonly PlannedStep[], style: Style): string[] {
       ...(step.done ? [style.good('done')] : []),
       ...step.changes,
       ...(step.records === null ? [] : [plural(step.records, 'record')]),
-      ...(step.sample === null ? [] : [sampleText(step.sample)]),
+      ...(step.sample === null ? [] : sampleTexts(step.sample, step.embedding !== null)),
       ...(step.opaque ? [style.warning('not simulated')] : []),
       ...(step.destructive ? [style.bad('destructive')] : []),
     ]
@@ -85,10 +85,12 @@ function stepLines(steps: readonly PlannedStep[], style: Style): string[] {
   })
 }
 
-function sampleText({ records, changed, dropped }: SampledRecords): string {
+/** That vectors are made anew is told elsewhere. */
+function sampleTexts({ records, changed, dropped }: SampledRecords, embeds: boolean): string[] {
+  if (changed === 0 && dropped === 0) return embeds ? [] : [`unchanged in ${grouped(records)} tried`]
   const share = records === 0 ? 0 : Math.round((changed / records) * 100)
   const gone = dropped === 0 ? '' : `, drops ${grouped(dropped)}`
-  return `changes ${grouped(changed)} of ${grouped(records)} tried (${share} %)${gone}`
+  return [`changes ${grouped(changed)} of ${grouped(records)} tried (${share} %)${gone}`]
 }
 
 function embeddingText(embedding: PlannedEmbedding): string {

@@ -18,7 +18,8 @@ export function describeStatus(status: MigrationStatus, style: Style, advice: St
     head === null ? 'no migration is applied' : `at ${head}`,
     ...(environment === null ? [] : [`environment ${environment}`]),
   ]
-  const pending = migrations.filter((migration) => migration.status === 'pending').length
+  const open = new Set<MigrationState['status']>(['pending', 'reverted'])
+  const pending = migrations.filter((migration) => open.has(migration.status)).length
   return [
     `${placeText(status)}: ${facts.join(', ')}`,
     ...(migrations.length === 0 ? ['there are no migrations'] : [migrationTable(migrations, style)]),

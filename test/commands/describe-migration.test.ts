@@ -337,7 +337,7 @@ describe('the status', () => {
           host: 'runner',
           pid: 4711,
           runId: 'abc',
-          phase: '00007, step 2 of 3',
+          phase: '00007, step 1 of 2: docs copyAndSwap',
           since: '2026-11-21T02:00:00.000Z',
           lastBeat: '2026-11-21T02:01:00.000Z',
           stale: true,
