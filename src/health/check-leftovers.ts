@@ -29,7 +29,7 @@ function ofRestore(shadow: CollectionDefinition): HealthFinding {
     severity: 'info',
     evidence: `${displayName(shadow)} was being built by a restore`,
     consequence: 'It takes space and is not the collection that it is to become.',
-    advice: 'if no restore is running, run the same restore again: it goes on where it stopped',
+    advice: 'if no restore and no copy is running, run the same command again: it goes on where it stopped',
     command: null,
   })
 }

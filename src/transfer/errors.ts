@@ -38,7 +38,7 @@ export class SwapInterruptedError extends OpsError {
 
   constructor(target: CollectionName, keptAs: string, cause: unknown) {
     super(`${displayName(target)} is called ${keptAs} now: the server failed while it was being replaced`, {
-      hint: 'run the same restore again to finish, or rename it back',
+      hint: 'run the same command again to finish, or rename it back',
       cause,
     })
   }

@@ -150,7 +150,8 @@ export class LimitCheck {
     const document = bytesOf(batch.documents[row] ?? '')
     const uri = bytesOf(batch.uris[row] ?? '')
     const metadata = batch.metadatas[row] ?? null
-    let size = id + document + uri + batch.dimension * Float32Array.BYTES_PER_ELEMENT
+    const vector = batch.dimension * Float32Array.BYTES_PER_ELEMENT
+    let size = id + document + uri
     const problems: [string, string][] = []
     const over = (is: boolean, code: string, message: string) => {
       if (is && !problems.some(([known]) => known === code)) problems.push([code, message])
@@ -179,8 +180,12 @@ export class LimitCheck {
       )
     }
     // The vector goes as base64.
-    over((size * 4) / 3 > REQUEST_BYTES, 'RECORD_TOO_LARGE', 'records of more than 40 MiB, as a request')
-    this.#bytes += size
+    over(
+      size + (vector * 4) / 3 > REQUEST_BYTES,
+      'RECORD_TOO_LARGE',
+      'records of more than 40 MiB, as a request',
+    )
+    this.#bytes += size + vector
     return problems
   }
 

@@ -87,7 +87,8 @@ export class TargetWriter {
     const written = [...missing, ...differing.map(({ row }) => row)].sort((a, b) => a - b)
     const again = await this.#readBack(pickRows(piece, written), signal)
     if (again.differing.length + again.missing.length === 0) return
-    // New records can show lists of deleted ones, which Chroma does not delete: they are not written again.
+    // Writing over merges metadata, and new records can show lists of deleted ones, which Chroma does not delete:
+    // keys that are too many are taken away, and nothing is written again for them.
     const stripped = again.differing.filter(isOnlyMore)
     await this.#remove(stripped, again.piece, signal)
     const rows = [
@@ -106,7 +107,6 @@ export class TargetWriter {
     if (differing.length === 0) return
     const gone = differing.filter((row) => losesText(piece, row))
     const kept = differing.filter((row) => !losesText(piece, row))
-    await this.#remove(kept, piece, signal)
     const over = kept.filter((row) => !isOnlyMore(row)).map(({ row }) => row)
     if (over.length > 0) await this.#replacer.write(pickRows(piece, over), signal)
     await this.#rewrite(
@@ -124,7 +124,7 @@ export class TargetWriter {
     await this.#adder.write(records, signal)
   }
 
-  /** Takes the keys away that only the target's records have: writing over would merge them. */
+  /** Takes the keys away that only the target's records have. */
   async #remove(
     rows: readonly DifferingRow[],
     piece: RecordBatch,

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -7,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { numberedBatch } from '../helpers/backups.js'
 import { seedCollection, TENANT, twoServersForSuite } from '../helpers/copies.js'
+import { startFaultProxy } from '../helpers/fault-proxy.js'
 import { closeServer, listen } from '../helpers/http-server.js'
 import { collectionsOf } from '../helpers/restores.js'
 import { documentOf, runCli } from '../helpers/run-cli.js'
@@ -127,6 +129,27 @@ describe('copy', () => {
     expect(await run(name, '--read-only')).toMatchObject({ exitCode: 15 })
     expect(await run(name, '--read-only', '--dry-run')).toMatchObject({ exitCode: 0 })
   })
+})
+
+test('Ctrl-C stops it, leaves no half-made collection under a name, and the same command finishes', async () => {
+  const name = await docs()
+  const signals = new EventEmitter()
+  let sent = false
+  const proxy = await startFaultProxy({
+    target: chromas[1]().url,
+    decide: ({ path: requested }) => {
+      if (!sent && requested.endsWith('/add')) sent = signals.emit('SIGINT')
+      return undefined
+    },
+  })
+  const args = ['copy', '--from-url', chromas[0]().url, '--to-url', proxy.url, '--from-database', name]
+  const stopped = await runCli([...args, '--state-dir', home], { signals })
+  expect(stopped.exitCode).toBe(130)
+  expect(stopped.stderr).toContain('the same command continues them')
+  expect([...(await collectionsOf(to(), name)).keys()]).toEqual([expect.stringMatching(/^docs\.restore-/)])
+  expect(await runCli([...args, '--state-dir', home])).toMatchObject({ exitCode: 0 })
+  await proxy.close()
+  expect([...(await collectionsOf(to(), name)).keys()]).toEqual(['docs'])
 })
 
 describe('which servers', () => {
