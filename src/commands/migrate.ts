@@ -6,6 +6,7 @@ import { migrateCompleteCommand } from './migrate-complete.js'
 import { migrateCreateCommand } from './migrate-create.js'
 import { migrateDownCommand, migrateRedoCommand } from './migrate-down.js'
 import { migrateHistoryCommand } from './migrate-history.js'
+import { migrateLintCommand } from './migrate-lint.js'
 import { migratePlanCommand } from './migrate-plan.js'
 import { migrateRenumberCommand } from './migrate-renumber.js'
 import { migrateBaselineCommand, migrateRepairCommand } from './migrate-repair.js'
@@ -21,6 +22,7 @@ export function migrateCommand(launcher: Launcher): Command {
     'change collections by versioned migrations, and take them back',
     migrateCreateCommand(launcher),
     migrateValidateCommand(launcher),
+    migrateLintCommand(launcher),
     migrateRenumberCommand(launcher),
     migrateStatusCommand(launcher),
     migratePlanCommand(launcher),
