@@ -1,5 +1,6 @@
 import { ChromaApi } from '../../src/chroma/api.js'
 import { connectTransport } from '../../src/chroma/connect.js'
+import type { ChromaRequest, ChromaTransport } from '../../src/chroma/transport.js'
 import { parseJson, stringifyJson, type JsonValue } from '../../src/core/json.js'
 import { silentProgress } from '../../src/core/progress.js'
 import type { RecordBatch, Space } from '../../src/core/records.js'
@@ -131,3 +132,43 @@ export function trialMap(vectors: TextVectors): RecordMap {
 }
 
 export const trialOptions: CopyAndSwapStep['options'] = { verify: { sample: 5 } }
+
+/** Does something of its own before requests. */
+export class BetweenRequests implements ChromaTransport {
+  readonly #transport: ChromaTransport
+  readonly #before: (request: ChromaRequest) => Promise<void>
+
+  constructor(transport: ChromaTransport, before: (request: ChromaRequest) => Promise<void>) {
+    this.#transport = transport
+    this.#before = before
+  }
+
+  get displayUrl(): string {
+    return this.#transport.displayUrl
+  }
+
+  get stats(): ChromaTransport['stats'] {
+    return this.#transport.stats
+  }
+
+  async send(request: ChromaRequest): Promise<Buffer> {
+    await this.#before(request)
+    return this.#transport.send(request)
+  }
+
+  async exchange<T>(request: ChromaRequest, decode: (body: Buffer) => T | Promise<T>): Promise<T> {
+    await this.#before(request)
+    return this.#transport.exchange(request, decode)
+  }
+
+  async stream(request: ChromaRequest): Promise<AsyncIterable<Uint8Array>> {
+    await this.#before(request)
+    return this.#transport.stream(request)
+  }
+
+  useBatchRetries(): void {
+    this.#transport.useBatchRetries()
+  }
+
+  async close(): Promise<void> {}
+}

@@ -5,6 +5,7 @@ import { concatBatches } from '../../core/concat-batches.js'
 import type { CollectionDefinition, RecordBatch } from '../../core/records.js'
 import type { RecordMap } from '../record-map.js'
 import { entriesOf, mappedBatches, once, type CopyJob, type MappedBatch } from './copy-records.js'
+import { removeForeignLists } from './foreign-lists.js'
 import type { Ledger, LedgerEntry } from './ledger.js'
 import { digestRows, sameRecord } from './record-digests.js'
 
@@ -106,6 +107,11 @@ async function carry(
   if (written.ids.length > 0) {
     await guard.check()
     await new ServerCollectionWriter(api, target).write(written, signal)
+    const digests = new Map(digestRows(written).map((digest, row) => [written.ids[row], digest]))
+    await removeForeignLists(
+      { ...job, collection: target, written: (id) => digests.get(id) ?? null },
+      written.ids,
+    )
   }
   if (ledger !== null) {
     const left = new Set(conflicts)
