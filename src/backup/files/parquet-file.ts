@@ -8,6 +8,7 @@ import { asError, throwIfAborted } from '../../core/errors.js'
 import { JsonSyntaxError, parseJson, stringifyJson } from '../../core/json.js'
 import { metadataToJson } from '../../core/metadata-json.js'
 import type { RecordBatch } from '../../core/records.js'
+import { checkPages } from './check-pages.js'
 import { RecordFileError } from './record-file-error.js'
 import {
   FieldError,
@@ -108,8 +109,9 @@ export async function* readParquet(
   let first = 0
   for (const group of metadata.row_groups) {
     const last = first + Number(group.num_rows)
-    const rows = await explained(file, `rows ${first + 1} to ${last}`, () =>
-      hyparquet.parquetReadObjects({
+    const rows = await explained(file, `rows ${first + 1} to ${last}`, async () => {
+      await checkPages(buffer, metadata, group, compressors)
+      return hyparquet.parquetReadObjects({
         file: buffer,
         metadata,
         columns,
@@ -117,8 +119,8 @@ export async function* readParquet(
         rowEnd: last,
         compressors,
         parsers: { stringFromBytes, jsonFromBytes: stringFromBytes },
-      }),
-    )
+      })
+    })
     if (rows.length !== last - first)
       throw new RecordFileError(file, null, `has ${rows.length} of the rows ${first + 1} to ${last}`)
     for (const [index, row] of rows.entries()) {
