@@ -1,9 +1,9 @@
 import type { BackupPlan } from '../backup/backup-job.js'
 import { ExitCode } from '../core/exit-code.js'
-import { displayName } from '../core/records.js'
-import { bytes, columnName, duration, grouped, plural, shortBytes } from '../output/format.js'
+import { bytes, duration, grouped, plural, shortBytes } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
+import { labelledName } from './labelled-name.js'
 
 /** A plan that would be refused ends as the backup would. */
 export function planExitCode({ refusals }: BackupPlan): ExitCode {
@@ -13,7 +13,7 @@ export function planExitCode({ refusals }: BackupPlan): ExitCode {
 export function describePlan(plan: BackupPlan, style: Style): string {
   const { series, type, parent, collections, records, logicalBytes, previous, refusals } = plan
   const rows = collections.map((collection) => [
-    columnName(displayName(collection)),
+    labelledName(collection),
     grouped(collection.records),
     collection.dimension === null ? '-' : String(collection.dimension),
     shortBytes(collection.logicalBytes),

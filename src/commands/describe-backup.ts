@@ -1,10 +1,10 @@
 import type { Hold } from '../backup/backup-marks.js'
 import type { ResumedRuns } from '../backup/left-objects.js'
 import type { BackupHead, CollectionEntry } from '../backup/manifest.js'
-import { displayName } from '../core/records.js'
-import { bytes, columnName, duration, grouped, instant, plural, shortBytes } from '../output/format.js'
+import { bytes, duration, grouped, instant, plural, shortBytes } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
+import { labelledName } from './labelled-name.js'
 
 type ShownHead = Omit<BackupHead, 'contents'> & { readonly hold?: Hold | null }
 
@@ -57,7 +57,7 @@ function describeCollections(
 ): string {
   if (collections.length === 0) return 'no collections'
   const rows = collections.map((entry) => [
-    columnName(displayName(entry)),
+    labelledName(entry),
     entry.status === 'failed' ? '-' : grouped(entry.records),
     entry.dimension === null ? '-' : String(entry.dimension),
     entry.status === 'failed' ? '-' : shortBytes(entry.logicalBytes),

@@ -50,3 +50,11 @@ export function ownLabel({ name, metadata }: Named): OwnLabel | null {
   if (metadata?.has(TRASH_KEY) === true) return 'trash'
   return null
 }
+
+/** The same by the name alone, where the metadata is not at hand. */
+export function ownLabelOfName(name: string): OwnLabel | null {
+  if (name === STATE_NAME) return 'migration state'
+  const [, kind] = /\.(old|trash)-[0-9a-f]{8}$/.exec(name) ?? []
+  if (kind === undefined) return null
+  return kind === 'old' ? 'kept' : 'trash'
+}

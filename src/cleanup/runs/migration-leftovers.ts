@@ -79,7 +79,7 @@ async function collectionsOf(
   for (const tenant of tenants)
     for (const database of databases ?? (await api.listDatabases(tenant, signal)))
       collections.push(...(await api.listCollections(tenant, database, signal)))
-  return collections
+  return collections.sort((a, b) => (displayName(a) < displayName(b) ? -1 : 1))
 }
 
 function databaseOf({ tenant, database }: CollectionDefinition): string {
