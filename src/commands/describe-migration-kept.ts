@@ -1,4 +1,4 @@
-import type { CompleteResult } from '../migrations/run/complete.js'
+import type { CompleteResult, KeptCollection } from '../migrations/run/complete.js'
 import { columnName, grouped, plural } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
@@ -13,7 +13,7 @@ export function describeKept({ applied, collections }: CompleteResult, style: St
   return [
     table(
       ['collection', 'of', 'why', 'records', 'kept', applied ? 'dropped' : 'due'],
-      collections.map((each) => [
+      inOrder(collections).map((each) => [
         columnName(each.name),
         each.version,
         each.kind === 'trash' ? 'dropped' : 'replaced',
@@ -29,4 +29,9 @@ export function describeKept({ applied, collections }: CompleteResult, style: St
         ? 'nothing is due yet; --early drops it all the same'
         : `nothing has been dropped; ${what} would be: ${next}`,
   ].join('\n')
+}
+
+/** Oldest migration first: names of kept collections are random. */
+export function inOrder(collections: readonly KeptCollection[]): readonly KeptCollection[] {
+  return collections.toSorted((a, b) => (`${a.version} ${a.name}` < `${b.version} ${b.name}` ? -1 : 1))
 }

@@ -3,6 +3,7 @@ import type { MigrationState, MigrationStatus, StatusFinding } from '../migratio
 import { columnName, duration, grouped, instant, plural } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
+import { inOrder } from './describe-migration-kept.js'
 import { describeLock, until } from './describe-migration-lock.js'
 import { placeText } from './describe-migration-plan.js'
 
@@ -80,7 +81,7 @@ function keptLines(kept: readonly KeptCollection[], { complete }: StatusAdvice):
   if (kept.length === 0) return []
   const due = kept.filter((collection) => collection.due).length
   return [
-    ...kept.map(
+    ...inOrder(kept).map(
       ({ name, version, kind, records, keepUntil }) =>
         `kept: ${columnName(name)} (${kind} by ${version}), ${grouped(records)} records, ${until(keepUntil)}`,
     ),

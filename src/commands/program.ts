@@ -31,7 +31,7 @@ const REPEATED = ['--url', '--repo', '--tenant', '--database', '--profile', '--j
 /** The whole command line as a tree; nothing heavy is loaded by building it. */
 export function createProgram(launcher: Launcher, version: string, sink: HelpSink): Command {
   const root = new Command('chroma-ops')
-    .description('Operations for ChromaDB: health, backup, verified restore.')
+    .description('Operations for ChromaDB: health, backup, verified restore, migrations.')
     .version(version, '--version', 'print the version')
     .exitOverride()
     // Surplus words are refused by the commands themselves, with a suggestion.
