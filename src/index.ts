@@ -298,6 +298,8 @@ export {
 export type { HealthScope } from './health/scope.js'
 export { ManagedCollection, type FoundRecord } from './managed-collection.js'
 export { ManagedDatabase, type CollectionOptions, type DatabaseOptions } from './managed-database.js'
+// The rest of what migrations have is in `chroma-ops/migrate`.
+export { Migrator, type MigratorOptions } from './migrator.js'
 export type { PlainMetadata, PlainRecord, StoredRecord } from './plain-records.js'
 export type {
   CollectionOperations,
