@@ -23,7 +23,7 @@ export function fidelityWarnings(
       message: `${name} measures ${spaceOf(actual)} instead of ${spaceOf(expected)}`,
     })
   if (!sameMetadata(expected.metadata, actual.metadata))
-    warnings.push({ code: 'METADATA_DIFFERS', message: `the metadata of ${name} is not that of the backup` })
+    warnings.push({ code: 'METADATA_DIFFERS', message: `the metadata of ${name} is not that of the source` })
   const lost = [...indexSettings(expected)].filter(([key, text]) => indexSettings(actual).get(key) !== text)
   if (lost.length > 0)
     warnings.push({

@@ -1,3 +1,4 @@
+import type { ServerFingerprint } from '../chroma/fingerprint.js'
 import { serverLookup } from '../chroma/server-lookup.js'
 import { GuardError } from '../core/errors.js'
 import type { Warning } from '../core/progress.js'
@@ -72,9 +73,10 @@ async function examine(
   const { item, existing, begun, action } = planned
   const { definition, target } = item
   const { tenant, database, name } = definition
-  const check = new LimitCheck(kind, definition, target)
+  const fingerprint = await job.to.fingerprint(job.signal)
+  const { capabilities } = fingerprint
+  const check = new LimitCheck({ kind, definition, target, lists: takesLists(fingerprint) })
   const { difference, withoutVector } = await readAll(job, work, planned, check)
-  const { capabilities } = await job.to.fingerprint(job.signal)
   return {
     source: { tenant, database, name },
     target,
@@ -89,6 +91,11 @@ async function examine(
     limits: check.report(),
     difference,
   }
+}
+
+/** A server that says nothing about itself gets the benefit of the doubt. */
+function takesLists({ atLeast, capabilities }: ServerFingerprint): boolean {
+  return capabilities.schema === null || atLeast === '1.5' || atLeast === '1.5.7'
 }
 
 /** Reads the source once: for the limits, and where records are to be filled in, for the difference. */

@@ -77,16 +77,27 @@ const LOCAL: Limits = {
 const REQUEST_BYTES = 40 * 1024 * 1024
 const MAX_IDS = 20
 
+export interface LimitCheckJob {
+  readonly kind: LimitsKind
+  readonly definition: CollectionDefinition
+  readonly target: CollectionName
+  /** Whether the target takes lists in metadata (Chroma 1.5 and newer). */
+  readonly lists: boolean
+}
+
 /** Checks the records of one collection against the limits of a target. Bounded memory. */
 export class LimitCheck {
   readonly #limits: Limits
+  readonly #lists: boolean
   readonly #found = new Map<string, { message: string; count: number; ids: string[] }>()
   #records = 0
   #offenders = 0
   #bytes = 0
 
-  constructor(kind: LimitsKind, definition: CollectionDefinition, target: CollectionName) {
+  constructor(job: LimitCheckJob) {
+    const { kind, definition, target } = job
     this.#limits = kind === 'cloud' ? CLOUD : LOCAL
+    this.#lists = job.lists
     this.#checkCollection(definition, target)
   }
 
@@ -173,8 +184,9 @@ export class LimitCheck {
         'VALUE_TOO_LARGE',
         `metadata values of more than ${limits.valueBytes} bytes`,
       )
+      over(Array.isArray(value) && !this.#lists, 'LIST', 'lists in metadata, which came with Chroma 1.5')
       over(
-        isSparse(value) && !limits.sparse,
+        isSparseVector(value) && !limits.sparse,
         'SPARSE_VECTOR',
         'sparse vectors, which only Chroma Cloud takes',
       )
@@ -195,10 +207,6 @@ export class LimitCheck {
     if (id !== undefined && found.ids.length < MAX_IDS) found.ids.push(id)
     this.#found.set(code, found)
   }
-}
-
-function isSparse(value: MetadataValue): boolean {
-  return isSparseVector(value)
 }
 
 function valueBytes(value: MetadataValue): number {
