@@ -58,8 +58,12 @@ test('processes that are killed and frozen at any moment never write beside anot
     } else {
       counts.frozen++
       holder.kill('SIGSTOP')
-      // It comes back while another one is at work, or is not yet, or is dead again.
-      void pause(TTL * (0.5 + 3 * random())).then(() => holder.kill('SIGCONT'))
+      // It comes back while another one is at work, or is not yet, or is dead again; what still has the lock dies.
+      void pause(TTL * (0.5 + 3 * random())).then(async () => {
+        holder.kill('SIGCONT')
+        await pause(1_000)
+        holder.kill('SIGKILL')
+      })
     }
     alive.delete(holder)
   }

@@ -2,10 +2,12 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 
 import type { ChromaApi } from '../../../src/chroma/api.js'
 import { LOCK_NAME, STALE_LOCK_PREFIX } from '../../../src/core/migration-keys.js'
+import { identifyProcess } from '../../../src/core/process-identity.js'
 import { acquireLock } from '../../../src/migrations/state/acquire-lock.js'
 import { LockHeldError, LockLostError } from '../../../src/migrations/state/lock-errors.js'
 import { sendBeat, setAside } from '../../../src/migrations/state/lock-requests.js'
 import { readLock } from '../../../src/migrations/state/unlock.js'
+import { isDead, LockWatch } from '../../../src/migrations/state/watch-lock.js'
 import { apiForSuite, apiThroughProxy, home } from '../../helpers/api-for-suite.js'
 import { chromaForSuite } from '../../helpers/chroma-server.js'
 import type { Fault, ProxiedRequest } from '../../helpers/fault-proxy.js'
@@ -177,6 +179,38 @@ describe('a sign of life', () => {
     expect(await lock.release()).toEqual({ released: true, problem: null })
     expect(late.beat).toBeUndefined()
     expect(await lockNames(suiteApi())).toEqual([])
+  })
+})
+
+describe('a watcher', () => {
+  test('does not count the time that an answer was on its way: the holder may have spoken meanwhile', async () => {
+    const lock = await deadLock(suiteApi())
+    const clock = new TestClock()
+    let isSlow = false
+    const api = await spoiled(() => {
+      if (isSlow) clock.pass(TTL + 1)
+      return undefined
+    })
+    const watch = new LockWatch(clock)
+    isSlow = true
+    await watch.look({ api, ...home }, undefined)
+    await watch.look({ api, ...home }, undefined)
+    expect(watch.silentMs).toBe(0)
+    isSlow = false
+    expect(await watch.look({ api, ...home }, undefined)).toMatchObject({ id: lock.id })
+    expect(watch.silentMs).toBe(TTL + 1)
+  })
+
+  test('takes a process for dead only where it could see it', async () => {
+    const own = await identifyProcess(process.pid)
+    const gone = { ...own, startTime: '1' }
+    expect(await isDead(own)).toBe(false)
+    expect(await isDead(gone)).toBe(own.boot !== null)
+    expect(await isDead({ ...gone, host: 'elsewhere' })).toBe(false)
+    // Another machine of the same name, as containers have it.
+    expect(await isDead({ ...gone, boot: 'another' })).toBe(false)
+    expect(await isDead({ ...gone, pidNamespace: 'another' })).toBe(false)
+    expect(await isDead({ ...gone, boot: null, pidNamespace: null })).toBe(false)
   })
 })
 

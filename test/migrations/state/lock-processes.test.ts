@@ -5,7 +5,7 @@ import { readState } from '../../../src/migrations/state/state-store.js'
 import { apiForSuite, home, newCollection } from '../../helpers/api-for-suite.js'
 import { chromaForSuite } from '../../helpers/chroma-server.js'
 import { startLockProcess, type LockProcess, type LockProcessJob } from '../../helpers/lock-processes.js'
-import { lockNames } from '../../helpers/migration-locks.js'
+import { locked, lockNames } from '../../helpers/migration-locks.js'
 import { runNow } from '../../helpers/run-now.js'
 
 const chroma = chromaForSuite()
@@ -48,6 +48,16 @@ test('a process that is killed is replaced after its time to live, and named', a
   await next.ended
   expect(next.lines()).toEqual(['held dead', 'done'])
   expect(await lockNames(api())).toEqual([])
+})
+
+test('one that died on this machine is replaced at once', async () => {
+  const dead = start('dead', { what: 'write', ttlMs: 60_000 })
+  await dead.said('writing')
+  dead.kill('SIGKILL')
+  await dead.ended
+  const lock = await locked(api())
+  expect(lock.fenced).toMatchObject([{ runId: 'dead' }])
+  await lock.release()
 })
 
 test.each([
