@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
 import { fileSystemOf, fileSystemType } from '../../src/datadir/file-system.js'
 import { findHolder, holderText, requireNoHolder } from '../../src/datadir/holder.js'
+import { builtModule } from '../helpers/built-cli.js'
 import { startChroma } from '../helpers/chroma-server.js'
 import { runNow } from '../helpers/run-now.js'
 
@@ -119,33 +120,30 @@ describe('findHolder', () => {
     await server.stop()
   })
 
-  test('a user who cannot look into the processes of others is told that the holder is unknown', () => {
+  test('a user who cannot look into the processes of others is told that the holder is unknown', async () => {
     if (!runsAsRoot) return
-    const seen = holderSeenBy(['setpriv', '--reuid=65534', '--clear-groups'])
+    const seen = await holderSeenBy(['setpriv', '--reuid=65534', '--clear-groups'])
     expect(seen).toMatchObject({ state: 'unknown', why: expect.stringContaining('processes of others') })
   })
 
-  test('within a container the holder is unknown', () => {
+  test('within a container the holder is unknown', async () => {
     if (!canUnshare) return
-    const seen = holderSeenBy(['unshare', '-p', '-f', '--mount-proc'])
+    const seen = await holderSeenBy(['unshare', '-p', '-f', '--mount-proc'])
     expect(seen).toMatchObject({ state: 'unknown', why: expect.stringContaining('container') })
   })
 
   /** What another user or container sees; the directory is open to all. */
-  function holderSeenBy(wrapper: readonly [string, ...string[]]): unknown {
-    const root = path.resolve(import.meta.dirname, '../..')
+  async function holderSeenBy(wrapper: readonly [string, ...string[]]): Promise<unknown> {
     runNow('chmod', ['755', folder])
     const [program, ...rest]: [string, ...string[]] = [
       ...wrapper,
       process.execPath,
-      '--import',
-      path.join(root, 'test/helpers/run-typescript.js'),
       '--input-type=module',
       '-e',
-      `import { findHolder } from ${JSON.stringify(path.join(root, 'src/datadir/holder.ts'))}
+      `import { findHolder } from ${JSON.stringify(await builtModule('datadir/holder'))}
        console.log(JSON.stringify(await findHolder(${JSON.stringify(folder)})))`,
     ]
-    const { stdout, stderr } = runNow(program, rest, { cwd: root })
+    const { stdout, stderr } = runNow(program, rest)
     if (stdout === '') throw new Error(stderr)
     return JSON.parse(stdout)
   }

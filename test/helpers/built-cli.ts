@@ -24,6 +24,11 @@ export async function builtCli(): Promise<string> {
   return path.join(folder, 'bin', 'chroma-ops.js')
 }
 
+/** A module of that build, to be imported by a process that may be short of rights: `builtModule('core/json')`. */
+export async function builtModule(name: string): Promise<string> {
+  return path.resolve(await builtCli(), '..', '..', 'dist', `${name}.js`)
+}
+
 async function sourceFiles(): Promise<string[]> {
   const entries = await readdir(path.join(root, 'src'), { recursive: true })
   const sources = entries.filter((entry) => entry.endsWith('.ts')).map((entry) => path.join('src', entry))

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 
 import { LocalStore } from '../../src/storage/local-store.js'
 import { bytes } from './conformance-subject.js'
+import { builtModule } from '../helpers/built-cli.js'
 import { outputOf, runNow } from '../helpers/run-now.js'
 
 let root: string
@@ -17,14 +18,18 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true, force: true }))
 
 /** Runs a program against a store, with a wrapper that sets limits of the operating system; its result, as JSON. */
-function inProcess(program: string, wrapper: readonly [string, ...string[]], folder: string): unknown {
+async function inProcess(
+  program: string,
+  wrapper: readonly [string, ...string[]],
+  folder: string,
+): Promise<unknown> {
   const source = `
-    import { LocalStore } from './src/storage/local-store.ts'
+    import { LocalStore } from ${JSON.stringify(await builtModule('storage/local-store'))}
     const store = new LocalStore(${JSON.stringify(folder)})
     const failure = (call) => call.then(() => null, ({ code, exitCode, message }) => ({ code, exitCode, message }))
     ${program}`
   const [command, ...args] = wrapper
-  const node = [process.execPath, '--import', './test/helpers/run-typescript.js', '--input-type=module']
+  const node = [process.execPath, '--input-type=module']
   const output = outputOf(command, [...args, ...node, '--eval', source])
   return JSON.parse(output)
 }
@@ -61,14 +66,14 @@ describe('a full disk', () => {
       const { readdirSync } = await import('node:fs')
       const left = readdirSync(${JSON.stringify(root)}, { recursive: true }).filter((name) => name.includes('~'))
       if (left.length > 0) throw new Error('left behind: ' + left)`
-    const result = inProcess(FILL + list, ['unshare', '-rm', 'sh', '-c', script, 'sh'], root)
+    const result = await inProcess(FILL + list, ['unshare', '-rm', 'sh', '-c', script, 'sh'], root)
     const full = { code: 'STORE_FULL', exitCode: 1, message: expect.stringContaining('ENOSPC') }
     expect(result).toEqual({ errors: [full, full, full], old: true })
   })
 
   const underLimit = canLimit ? test : test.skip
   underLimit('so is the limit of a file’s size (needs prlimit)', async () => {
-    const result = inProcess(FILL, ['prlimit', '--fsize=1000000'], root)
+    const result = await inProcess(FILL, ['prlimit', '--fsize=1000000'], root)
     const full = { code: 'STORE_FULL', exitCode: 1, message: expect.stringContaining('EFBIG') }
     expect(result).toEqual({ errors: [full, full], old: true })
     expect((await readdir(root, { recursive: true })).filter((name) => name.includes('~'))).toEqual([])
@@ -88,6 +93,6 @@ describe('a folder that may not be written: 14', () => {
   asNobody('as another user (needs root, setpriv and a readable checkout)', async () => {
     await chmod(root, 0o755)
     const program = "console.log(JSON.stringify(await failure(store.put('b', new Uint8Array(1)))))"
-    expect(inProcess(program, NOBODY, root)).toMatchObject({ code: 'STORE_ACCESS', exitCode: 14 })
+    expect(await inProcess(program, NOBODY, root)).toMatchObject({ code: 'STORE_ACCESS', exitCode: 14 })
   })
 })
