@@ -6,12 +6,13 @@ const HELP = `npm run bench -- [options]
   --rounds N            rounds of each comparison (default 5)
   --cores LIST          shared, pinned or both (default both); pinned: the server on core 0, the client on core 1
   --only LIST           of: read, write, verify, stores, encryption, memory, physical, directory, health,
-                        start, retention, growth, incremental (default all but the last two)
+                        start, retention, migrate, growth, incremental (default all but the last two)
   --growth LIST         record counts for growth (default 10000,50000,200000)
   --growth-dimension N  (default 128)
   --directory LIST      sizes for directory (default 100000x384)
   --health LIST         sizes for health, e.g. 200000x384, which is 1 GB (default 50000x384)
   --incremental LIST    sizes for incremental (default 200000x384)
+  --migrate LIST        sizes for migrate (default 50000x384)
   --memory LIST         further sizes for memory, e.g. 1000000x32
   --s3-endpoint URL     an S3 server for stores instead of the one that comes with the tests;
                         bucket "bench" and credentials from the environment
@@ -30,6 +31,7 @@ const MEASUREMENTS = [
   'health',
   'start',
   'retention',
+  'migrate',
   'growth',
   'incremental',
 ]
@@ -44,13 +46,15 @@ export function readOptions(args) {
       cores: { type: 'string', default: 'both' },
       only: {
         type: 'string',
-        default: 'read,write,verify,stores,encryption,memory,physical,directory,health,start,retention',
+        default:
+          'read,write,verify,stores,encryption,memory,physical,directory,health,start,retention,migrate',
       },
       growth: { type: 'string', default: '10000,50000,200000' },
       'growth-dimension': { type: 'string', default: '128' },
       directory: { type: 'string', default: '100000x384' },
       health: { type: 'string', default: '50000x384' },
       incremental: { type: 'string', default: '200000x384' },
+      migrate: { type: 'string', default: '50000x384' },
       memory: { type: 'string', default: '' },
       's3-endpoint': { type: 'string' },
       out: { type: 'string' },
@@ -73,6 +77,7 @@ export function readOptions(args) {
     growthDimension: wholeNumber(values['growth-dimension']),
     directory: list(values.directory).map(size),
     health: list(values.health).map(size),
+    migrate: list(values.migrate).map(size),
     memory: list(values.memory).map(size),
     s3Endpoint: values['s3-endpoint'],
     out: values.out,

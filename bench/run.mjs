@@ -13,6 +13,7 @@ import { measureGrowth } from './measure-growth.mjs'
 import { measureHealth } from './measure-health.mjs'
 import { measureIncremental } from './measure-incremental.mjs'
 import { measureMemory } from './measure-memory.mjs'
+import { measureMigrate } from './measure-migrate.mjs'
 import { measurePhysical } from './measure-physical.mjs'
 import { measureRead } from './measure-read.mjs'
 import { measureRetention } from './measure-retention.mjs'
@@ -49,6 +50,11 @@ try {
     for (const size of sizes)
       await withServer((context) => filled({ ...context, size, rounds }, measureHealth))
   }
+  if (options.only.includes('migrate')) {
+    const { migrate: sizes, rounds } = options
+    for (const size of sizes)
+      await withServer((context) => filled({ ...context, size, rounds }, measureMigrate))
+  }
   if (options.only.includes('incremental'))
     for (const { records, dimension } of options.incremental)
       await inFolder((folder) =>
@@ -68,7 +74,8 @@ try {
 async function measureSize(size) {
   const { only, rounds } = options
   const measures = only.filter(
-    (name) => !['start', 'retention', 'growth', 'directory', 'health', 'incremental'].includes(name),
+    (name) =>
+      !['start', 'retention', 'growth', 'directory', 'health', 'migrate', 'incremental'].includes(name),
   )
   if (measures.length === 0) return
   await withServer((server) =>
