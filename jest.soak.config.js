@@ -4,6 +4,7 @@ import base from './jest.config.js'
 const often = {
   CHROMA_OPS_TEST_KILLS: 100,
   CHROMA_OPS_TEST_CASES: 1000,
+  CHROMA_OPS_TEST_SEED: Date.now() % 2 ** 31,
   CHROMA_OPS_TEST_SEEDS: 25,
   CHROMA_OPS_TEST_BITS: 100,
   CHROMA_OPS_TEST_PROBES: 1000,
