@@ -37,11 +37,9 @@ export function migrateLintCommand(launcher: Launcher): Command {
     if (output.json && format === 'github')
       throw new UsageError('--json and --format github exclude each other')
     const folder = migrationsFolder(context, dir)
-    const [{ lintMigrations }, { rules }, { gitBase }] = await Promise.all([
-      import('../migrations/lint/lint-migrations.js'),
-      import('../migrations/lint/finding.js'),
-      import('./git-base.js'),
-    ])
+    const { rules } = await import('../migrations/lint/finding.js')
+    const { gitBase } = await import('./git-base.js')
+    const { lintMigrations } = await import('../migrations/lint/lint-migrations.js')
     const compared = base === undefined ? null : await gitBase(folder, base, signal)
     const report = await lintMigrations({ dir: folder, root: host.cwd, base: compared, signal })
     if (report.findings.length > 0) context.finish(ExitCode.findings)

@@ -24,15 +24,13 @@ export function migrateValidateCommand(launcher: Launcher): Command {
     const { dir, updateSum = false } = command.opts<Flags>()
     const { signal, host, output } = context
     const job = { dir: migrationsFolder(context, dir), root: host.cwd, signal }
-    const [validation, update] = await Promise.all([
-      import('../migrations/files/validate-migrations.js'),
-      import('../migrations/files/update-sum.js'),
-    ])
     if (updateSum) {
       context.changes('migrate validate --update-sum')
+      const update = await import('../migrations/files/update-sum.js')
       await update.updateSum(job)
     }
-    const report = await validation.validateMigrations(job)
+    const { validateMigrations } = await import('../migrations/files/validate-migrations.js')
+    const report = await validateMigrations(job)
     if (report.problems.length > 0) context.finish(ExitCode.usage)
     output.result(report, describe)
   })

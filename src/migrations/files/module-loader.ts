@@ -27,13 +27,13 @@ export interface ModuleLoaderOptions {
   readonly tsconfig?: string | null | undefined
 }
 
-/** The package under whose name a migration imports us, whichever way we were installed. */
 const OWN_NAME = 'chroma-ops'
+
+type OwnModules = Record<string, unknown>
 
 /** Runs TypeScript and JavaScript of either module system, without a build. */
 export async function createModuleLoader(options: ModuleLoaderOptions): Promise<ModuleLoader> {
-  // Late: our own public surface is larger than what listing files needs.
-  const own: unknown = await import('../../index.js')
+  const own = await ownModules()
   const plain = jitiFor(options.dir, own, false)
   const jiti = withPaths(options, own) ?? plain
   return {
@@ -52,7 +52,15 @@ export async function createModuleLoader(options: ModuleLoaderOptions): Promise<
   }
 }
 
-function jitiFor(dir: string, own: unknown, tsconfigPaths: string | boolean): Jiti {
+/** What a migration imports of us, by the names that it uses, whichever way we were installed. */
+async function ownModules(): Promise<OwnModules> {
+  // Late: our own public surface is larger than what listing files needs.
+  const index: unknown = await import('../../index.js')
+  const migrate: unknown = await import('../../migrate.js')
+  return { [OWN_NAME]: index, [`${OWN_NAME}/migrate`]: migrate }
+}
+
+function jitiFor(dir: string, own: OwnModules, tsconfigPaths: string | boolean): Jiti {
   // Everything is said here, because jiti reads what is not from the environment.
   return createJiti(path.join(dir, '_migrations.js'), {
     fsCache: false,
@@ -67,12 +75,12 @@ function jitiFor(dir: string, own: unknown, tsconfigPaths: string | boolean): Ji
     nativeModules: [],
     transformModules: [],
     extensions: ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.json'],
-    virtualModules: { [OWN_NAME]: own },
+    virtualModules: own,
     tsconfigPaths,
   })
 }
 
-function withPaths({ dir, tsconfig }: ModuleLoaderOptions, own: unknown): Jiti | null {
+function withPaths({ dir, tsconfig }: ModuleLoaderOptions, own: OwnModules): Jiti | null {
   if (tsconfig === null) return null
   try {
     return jitiFor(dir, own, tsconfig ?? true)
@@ -87,7 +95,8 @@ function withPaths({ dir, tsconfig }: ModuleLoaderOptions, own: unknown): Jiti |
 }
 
 function resolve(jiti: Jiti, plain: Jiti, specifier: string, from: string): Resolved {
-  if (specifier === OWN_NAME || isBuiltin(specifier)) return { kind: 'package', path: null }
+  if (specifier === OWN_NAME || specifier.startsWith(`${OWN_NAME}/`) || isBuiltin(specifier))
+    return { kind: 'package', path: null }
   const found = pathOf(jiti, specifier, from)
   const isNamedByPath = /^(\.{0,2}\/|\.{1,2}$|file:|#)/.test(specifier)
   if (isNamedByPath) return found === null ? { kind: 'missing' } : { kind: 'local', path: found }
