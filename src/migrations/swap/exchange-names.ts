@@ -41,7 +41,7 @@ export async function exchangeNames(
   const started = performance.now()
   await renameWithMetadata(api, change.out)
   await takeName(api, change.into)
-  return performance.now() - started
+  return Math.round(performance.now() - started)
 }
 
 /**
