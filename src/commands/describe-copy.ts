@@ -23,7 +23,7 @@ export function describeCopy(summary: CopySummary, style: Style): string {
     ...(changed > 0 ? [`${grouped(changed)} of them changed`] : []),
     ...(deleted > 0 ? [`${grouped(deleted)} deleted`] : []),
     duration(durationMs),
-    countRate(written, 'records', durationMs),
+    ...(written > 0 ? [countRate(written, 'records', durationMs)] : []),
   ]
   return [
     `copied ${from} to ${to}`,

@@ -1,7 +1,7 @@
 import { serverLookup } from '../chroma/server-lookup.js'
 import { GuardError } from '../core/errors.js'
 import { displayName } from '../core/records.js'
-import { namesText } from './errors.js'
+import { namesText, TargetExistsError } from './errors.js'
 import type { CopyJob } from './copy-job.js'
 import type { CopyAction } from './copy-summary.js'
 import { planItems, type PlannedItem } from './plan-items.js'
@@ -69,13 +69,23 @@ export function pairOf(target: string, source: string): string {
 /** Throws when any collection cannot be copied, before anything is written. */
 export function refuseCopies(planned: readonly PlannedItem[]): void {
   const foreign = planned.flatMap(({ refusal }) => (refusal?.code === FOREIGN ? [refusal.message] : []))
-  if (foreign.length === 0) refuseAll(planned)
-  else
+  if (foreign.length === 0) {
+    const refused = planned.filter(({ action }) => action === 'refuse')
+    if (refused.length > 0 && refused.every(({ refusal }) => refusal?.code === 'RESTORE_TARGET_EXISTS'))
+      throw new TargetExistsError(
+        refused.map(({ item }) => item.target),
+        { hint: EXISTS_HINT },
+      )
+    refuseAll(planned)
+  } else {
     throw new GuardError(FOREIGN, namesText(foreign), {
       hint: '--mode missing adds the records that it lacks, --mode overwrite makes those of the source equal',
     })
+  }
 }
 
+const EXISTS_HINT =
+  'bring up to date with --sync what an earlier copy has made, or choose what happens to it with --mode replace, missing or overwrite, or another name with --rename'
 const FOREIGN = 'RESTORE_TARGET_FOREIGN'
 
 /** How the action is called in what a copy says of itself. */

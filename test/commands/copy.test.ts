@@ -43,7 +43,9 @@ describe('copy', () => {
     expect(log).toContain(chromas[1]().url)
     expect(await run(name)).toMatchObject({
       exitCode: 15,
-      stderr: expect.stringContaining('--mode replace, missing or overwrite, or another name with --rename'),
+      stderr: expect.stringMatching(
+        /--sync .* --mode replace, missing or overwrite, or another name with --rename/,
+      ),
     })
   })
 

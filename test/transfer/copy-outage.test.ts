@@ -36,7 +36,7 @@ const isAdd = ({ path }: ProxiedRequest) => path.endsWith('/add')
 async function docs(rows = 60): Promise<string> {
   const name = await database()
   const batch = numberedBatch(rows)
-  const documents = batch.ids.map((id) => `${id} `.repeat(40_000))
+  const documents = batch.ids.map((id) => `${id} `.repeat(20_000))
   await seedCollection(from(), { database: name, name: 'docs' }, { ...batch, documents })
   return name
 }
