@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { readAll } from '../dist/chroma/read-by-ids.js'
 import { addBodies } from './dataset.mjs'
 import { library } from './library.mjs'
-import { createCollection, deleteCollection } from './raw-http.mjs'
+import { DATABASE, deleteCollection } from './raw-http.mjs'
 import { interleave, speedRatio, spread } from './rounds.mjs'
 
 const program = fileURLToPath(new URL('./migrate-process.mjs', import.meta.url))
@@ -94,10 +94,15 @@ async function read(url, tempDir) {
   }
 }
 
+/** Into a collection like the one that the copy makes. */
 async function write(client, bodies) {
-  const collection = await createCollection(client, 'written')
+  const configuration = { hnsw: { space: 'cosine' } }
+  const { id } = await client.json({
+    path: `${DATABASE}/collections`,
+    body: JSON.stringify({ name: 'written', configuration }),
+  })
   const started = performance.now()
-  for (const body of bodies) await client.send({ path: `${collection.path}/add`, body })
+  for (const body of bodies) await client.send({ path: `${DATABASE}/collections/${id}/add`, body })
   const seconds = (performance.now() - started) / 1000
   await deleteCollection(client, 'written')
   return seconds
