@@ -30,6 +30,7 @@ export default {
     '<rootDir>/test/backup/{physical-backup,prune-races,restore-crash,restore-kill,resume}.test.ts',
     '<rootDir>/test/cleanup/killed.test.ts',
     '<rootDir>/test/transfer/copy-kill.test.ts',
+    '<rootDir>/test/migrations/operations/crashes.test.ts',
     '<rootDir>/test/health/offline/killed-server.test.ts',
     '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,physical-*,power-cut,queries,round-trip,s3,scope}.test.ts',
   ],

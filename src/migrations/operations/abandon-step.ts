@@ -10,7 +10,7 @@ import { removeCreated } from './remove-created.js'
 import { undoRename } from './rename.js'
 import { undoSetConfiguration } from './set-configuration.js'
 import { undoSetMetadata } from './set-metadata.js'
-import { addressOf, readJournal, refOf, type StepTools } from './step-tools.js'
+import { addressOf, dropShadow, readJournal, refOf, type StepTools } from './step-tools.js'
 import { untrash } from './trash.js'
 
 /**
@@ -35,7 +35,9 @@ export async function abandonStep(
       return removeCreated(refs, tools)
     }
     case 'create': {
-      const id = readJournal(tools).text('id')
+      const begun = readJournal(tools)
+      const [id, shadow] = [begun.text('id'), begun.text('shadow')]
+      if (shadow !== null) await dropShadow(tools, shadow)
       return id === null ? [] : removeCreated([{ ...addressOf(tools, step.collection), id }], tools)
     }
     case 'drop':

@@ -13,7 +13,7 @@ import {
 } from './copy-targets.js'
 import { fillCopies, verifyCopies } from './fill-copies.js'
 import { renameCollection } from './rename.js'
-import { nothingDone, refOf, type StepTools } from './step-tools.js'
+import { dropShadow, nothingDone, refOf, type StepTools } from './step-tools.js'
 
 /** After these what was built is of no use: the migration itself has to change. */
 const USELESS: readonly MigrationErrorCode[] = [
@@ -65,9 +65,11 @@ export async function buildCopies(
   }
 }
 
-/** Drops what the journal names and has not got its name yet. May be repeated. */
+/** Drops what was being built and has not got its name yet. May be repeated. */
 export async function dropShadows(tools: StepTools): Promise<void> {
-  for (const id of readCopyJournal(tools).ids.values()) {
+  const { ids, shadows } = readCopyJournal(tools)
+  for (const name of shadows) await dropShadow(tools, name)
+  for (const id of ids.values()) {
     const found = await findById(tools.api, tools, id, tools.signal)
     if (found?.metadata?.has(SHADOW_KEY) === true) await dropCollection(tools.api, found, tools.signal)
   }

@@ -1,4 +1,4 @@
-import { asError, OpsError, throwIfAborted } from '../../core/errors.js'
+import { AbortedError, asError, OpsError, throwIfAborted } from '../../core/errors.js'
 import { MigrationError } from '../migration-error.js'
 import { BadValue, quoted } from './bad-value.js'
 
@@ -43,30 +43,30 @@ export function callAtOnce<T>(called: CalledFunction, call: () => unknown, take:
   }
 }
 
-/** Rejects when the signal fires, or after `timeoutMs`; what goes on then is nobody's business any more. */
+/**
+ * Rejects when the signal fires, or after `timeoutMs` (null: never); what goes on then is nobody's business any
+ * more.
+ */
 export async function within<T>(
   answer: PromiseLike<T>,
-  timeoutMs: number,
+  timeoutMs: number | null,
   signal: AbortSignal,
 ): Promise<Awaited<T>> {
-  const stop = new AbortController()
-  const watched = AbortSignal.any([signal, stop.signal])
+  const settled = new AbortController()
   const over = new Promise<never>((_, reject) => {
-    const timer = setTimeout(() => reject(new DidNotEnd(timeoutMs)), timeoutMs)
-    watched.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        reject(asError(watched.reason))
-      },
-      { once: true },
-    )
+    const timer =
+      timeoutMs === null ? undefined : setTimeout(() => reject(new DidNotEnd(timeoutMs)), timeoutMs)
+    settled.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+    const onAbort = () => reject(new AbortedError(signal.reason))
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true, signal: settled.signal })
   })
+  // Nobody may be waiting for it any more.
   over.catch(() => {})
   try {
     return await Promise.race([answer, over])
   } finally {
-    stop.abort()
+    settled.abort()
   }
 }
 

@@ -2,6 +2,7 @@ import { asError, OpsError, throwIfAborted } from '../../core/errors.js'
 import { MigrationError } from '../migration-error.js'
 import type { StepOutcome, Undo } from '../step-outcome.js'
 import type { Step } from '../step.js'
+import { within } from './call-function.js'
 import { nothingDone, type StepTools } from './step-tools.js'
 
 type Run = (context: { readonly signal: AbortSignal }) => Promise<void> | void
@@ -44,21 +45,12 @@ async function runCode(
 ): Promise<void> {
   throwIfAborted(signal)
   await guard.check()
-  const stop = new AbortController()
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(asError(signal.reason)), {
-      once: true,
-      signal: stop.signal,
-    })
-  })
   try {
-    await Promise.race([Promise.resolve().then(run), aborted])
+    await within(Promise.resolve().then(run), null, signal)
   } catch (error) {
     throwIfAborted(signal)
     if (error instanceof OpsError) throw error
     const cause = asError(error)
     throw new MigrationError('FUNCTION_FAILED', `${what} failed: ${cause.message}`, { cause })
-  } finally {
-    stop.abort()
   }
 }

@@ -9,7 +9,15 @@ import { dropCollection, findById } from '../../transfer/commit-shadow.js'
 import { nameWithSuffix } from '../../transfer/shadow-name.js'
 import type { RecordMap } from '../record-map.js'
 import type { CopyPlan } from './copy-plan.js'
-import { addressOf, facts, nameTaken, readJournal, shortHash, type StepTools } from './step-tools.js'
+import {
+  addressOf,
+  facts,
+  nameTaken,
+  readJournal,
+  shadowMarker,
+  shortHash,
+  type StepTools,
+} from './step-tools.js'
 
 /** One collection that is being made. */
 export interface CopyTarget {
@@ -27,26 +35,31 @@ export interface CopyJournal {
   readonly verified: boolean
   /** Ids by names. */
   readonly ids: ReadonlyMap<string, string>
+  /** Names under which they are built. */
+  readonly shadows: readonly string[]
 }
 
 export function readCopyJournal(tools: StepTools): CopyJournal {
   const begun = readJournal(tools)
   const ids = begun.value('ids')
   const entries = ids instanceof Map ? [...ids] : []
+  const shadows = begun.value('shadows')
   return {
     verified: begun.value('verified') === true,
     ids: new Map(entries.flatMap(([name, id]) => (typeof id === 'string' ? [[String(name), id]] : []))),
+    shadows: Array.isArray(shadows) ? shadows.map(String) : [],
   }
 }
 
 export async function writeCopyJournal(
-  { journal }: StepTools,
+  tools: StepTools,
   plan: CopyPlan,
-  targets: readonly CopyTarget[],
+  targets: readonly Pick<CopyTarget, 'name' | 'collection'>[],
   verified: boolean,
 ): Promise<void> {
   const ids = new Map<string, JsonValue>(targets.map(({ name, collection }) => [name, collection.id]))
-  await journal.put(facts({ kind: plan.kind, ids, verified }))
+  const shadows = plan.targets.map((name) => shadowOf(plan, tools, name).name)
+  await tools.journal.put(facts({ kind: plan.kind, ids, shadows, verified }))
 }
 
 /**
@@ -66,6 +79,9 @@ export async function openTargets(
     if (found.id !== journal.ids.get(name)) throw nameTaken(found)
     live.set(name, found)
   }
+  // The names are known before anything has them, the ids as soon as something has.
+  const begun = [...live].map(([name, collection]) => ({ name, collection }))
+  if (journal.shadows.length === 0) await writeCopyJournal(tools, plan, begun, false)
   const targets: CopyTarget[] = []
   const notes: string[] = []
   for (const name of plan.targets) {
@@ -83,19 +99,25 @@ export async function openTargets(
 }
 
 async function openShadow(plan: CopyPlan, tools: StepTools, name: string, begunId: string | undefined) {
-  const { api, signal, version } = tools
-  const run = shortHash(version, plan.kind, plan.content, name, ...plan.sources.map(({ id }) => id))
-  const address = addressOf(tools, nameWithSuffix(name, `.migrate-${run}`))
+  const { api, signal } = tools
+  const { run, name: shadow } = shadowOf(plan, tools, name)
+  const address = addressOf(tools, shadow)
   const found = await api.findCollection(address, signal)
   if (found?.metadata?.get(SHADOW_KEY) === run) return { collection: found, begun: true, notes: [] }
   if (found !== undefined) throw nameTaken(address)
   // Begun by an earlier edition of the migration.
   const stale = begunId === undefined ? undefined : await findById(api, tools, begunId, signal)
   if (stale?.metadata?.has(SHADOW_KEY) === true) await dropCollection(api, stale, signal)
-  const marker: Metadata = new Map([[SHADOW_KEY, run]])
+  const marker = shadowMarker(tools, run, name)
   const definition = await resultDefinition(plan, tools)
   const { collection, warnings } = await createLike(api, definition, { address, marker, signal })
   return { collection, begun: false, notes: warnings.map(({ message }) => message) }
+}
+
+/** The same in every run of the same step. */
+function shadowOf({ kind, content, sources }: CopyPlan, { version }: StepTools, name: string) {
+  const run = shortHash(version, kind, content, name, ...sources.map(({ id }) => id))
+  return { run, name: nameWithSuffix(name, `.migrate-${run}`) }
 }
 
 /** Like the first source, but for what the map changes. */

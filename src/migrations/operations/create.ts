@@ -1,9 +1,7 @@
 import { ChromaConflictError } from '../../chroma/errors.js'
 import { spaceOf } from '../../chroma/space.js'
 import { isJsonObject, type JsonObject, type JsonValue } from '../../core/json.js'
-import type { Metadata } from '../../core/metadata.js'
 import { displayName, type CollectionDefinition } from '../../core/records.js'
-import { SHADOW_KEY } from '../../core/shadow-key.js'
 import { dropCollection, findById } from '../../transfer/commit-shadow.js'
 import { nameWithSuffix } from '../../transfer/shadow-name.js'
 import type { CreateOptions } from '../collection-operations.js'
@@ -22,6 +20,7 @@ import {
   nothingDone,
   readJournal,
   refOf,
+  shadowMarker,
   shortHash,
   type StepTools,
 } from './step-tools.js'
@@ -67,9 +66,10 @@ async function shadow(
   const { api, version, signal } = tools
   const run = shortHash(version, stepHash(step))
   const address = addressOf(tools, nameWithSuffix(step.collection, `.migrate-${run}`))
-  const marker: Metadata = new Map([[SHADOW_KEY, run]])
+  const marker = shadowMarker(tools, run, step.collection)
   // Asked for otherwise before the file was mended.
   if (begun !== undefined && begun.name !== address.name) await dropCollection(api, begun, signal)
+  await tools.journal.put(facts({ kind: 'create', shadow: address.name }))
   const found = await api.findCollection(address, signal)
   const collection =
     found ??

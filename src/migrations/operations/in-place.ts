@@ -40,7 +40,9 @@ export async function inPlaceStep(
   for (let pass = 1; ; pass++) {
     const done = await runPass(job, pass === 1 ? begun.text('cursor') : null)
     changed += done.changed
-    if (done.changed === 0 && pass > 1)
+    // What was added while the last pass read is not in it.
+    const isWhole = (await tools.api.count(collection, tools.signal)) === done.read
+    if (done.changed === 0 && isWhole && pass > 1)
       return { ...nothingDone, records: changed, notes: notesOf(collection, pass) }
     if (pass === MOST_PASSES)
       throw new MigrationError(
@@ -77,7 +79,10 @@ async function checkSample(job: InPlaceJob): Promise<void> {
   }
 }
 
-async function runPass(job: InPlaceJob, cursor: string | null): Promise<{ readonly changed: number }> {
+async function runPass(
+  job: InPlaceJob,
+  cursor: string | null,
+): Promise<{ readonly changed: number; readonly read: number }> {
   const { tools, collection } = job
   const { progress, journal } = tools
   const task = displayName(collection)
@@ -102,7 +107,7 @@ async function runPass(job: InPlaceJob, cursor: string | null): Promise<{ readon
     unit: 'records',
     state: 'done',
   })
-  return { changed }
+  return { changed, read: done }
 }
 
 function records({ tools, collection }: InPlaceJob): AsyncGenerator<RecordBatch, void, undefined> {

@@ -3,8 +3,10 @@ import { hash } from 'node:crypto'
 import type { ChromaApi } from '../../chroma/api.js'
 import { CollectionNotFoundError } from '../../chroma/errors.js'
 import { isJsonObject, type JsonValue } from '../../core/json.js'
+import type { Metadata } from '../../core/metadata.js'
 import { displayName, type CollectionDefinition, type CollectionName } from '../../core/records.js'
-import { findById } from '../../transfer/commit-shadow.js'
+import { SHADOW_KEY } from '../../core/shadow-key.js'
+import { dropCollection, findById } from '../../transfer/commit-shadow.js'
 import { nameProblem } from '../../transfer/shadow-name.js'
 import { MigrationError } from '../migration-error.js'
 import type { CollectionRefJson, StepContext, StepOutcome } from '../step-outcome.js'
@@ -97,4 +99,19 @@ export function facts(members: Readonly<Record<string, JsonValue>>): JsonValue {
 
 export async function isEmpty(api: ChromaApi, collection: CollectionDefinition, signal: AbortSignal) {
   return (await api.count(collection, signal)) === 0
+}
+
+/** The metadata of a collection until it is finished: whose it is, and what it will be. */
+export function shadowMarker({ version }: StepTools, run: string, target: string): Metadata {
+  return new Map([
+    [SHADOW_KEY, run],
+    ['chroma-ops:origin', `migration:${version}`],
+    ['chroma-ops:target', target],
+  ])
+}
+
+/** Drops a collection of this name if it is one that was being built. */
+export async function dropShadow(tools: StepTools, name: string): Promise<void> {
+  const found = await tools.api.findCollection(addressOf(tools, name), tools.signal)
+  if (found?.metadata?.has(SHADOW_KEY) === true) await dropCollection(tools.api, found, tools.signal)
 }
