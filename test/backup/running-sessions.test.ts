@@ -9,9 +9,11 @@ import { Session } from '../../src/backup/sessions.js'
 import { asError } from '../../src/core/errors.js'
 import { identifyProcess, type ProcessIdentity } from '../../src/core/process-identity.js'
 import { silentProgress } from '../../src/core/progress.js'
+import type { CollectionDefinition } from '../../src/core/records.js'
 import { MemoryStore } from '../../src/storage/memory-store.js'
 import { collectionOf, jobOf, newRepository, numberedBatch, sourceOf } from '../helpers/backups.js'
 import { FaultyStore } from '../helpers/faulty-store.js'
+import { MemorySource } from '../helpers/memory-source.js'
 
 const source = sourceOf(collectionOf('docs', [numberedBatch(20)]))
 const ended: (() => Promise<void>)[] = []
@@ -63,11 +65,27 @@ test('a backup is refused while one of its series is made, and leaves nothing be
 test('of those that begin at the same moment exactly one goes on', async () => {
   const repository = await newRepository()
   const now = new Date()
-  const runs = Array.from({ length: 8 }, () => createBackup(jobOf(repository, source, { now: () => now })))
+  let [refused, allRefused] = [0, () => {}]
+  const turn = new Promise<void>((resolve) => (allRefused = resolve))
+  // The one that goes on must not have ended before the last of the others has looked.
+  const slow = new (class extends MemorySource {
+    override async openCollection(definition: CollectionDefinition) {
+      await turn
+      return super.openCollection(definition)
+    }
+  })([collectionOf('docs', [numberedBatch(20)])])
+  const runs = Array.from({ length: 8 }, async () => {
+    try {
+      return await createBackup(jobOf(repository, slow, { now: () => now }))
+    } catch (error) {
+      if (++refused === 7) allRefused()
+      throw error
+    }
+  })
   const outcomes = await Promise.allSettled(runs)
-  const refused = outcomes.flatMap((each) => (each.status === 'rejected' ? [asError(each.reason)] : []))
-  expect(refused).toHaveLength(7)
-  for (const error of refused) expect(error).toMatchObject({ code: 'BACKUP_RUNNING' })
+  const errors = outcomes.flatMap((each) => (each.status === 'rejected' ? [asError(each.reason)] : []))
+  expect(errors).toHaveLength(7)
+  for (const error of errors) expect(error).toMatchObject({ code: 'BACKUP_RUNNING' })
   expect(await listSessions(repository)).toEqual([])
 })
 

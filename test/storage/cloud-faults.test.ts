@@ -160,7 +160,7 @@ describe.each(clouds)('%s', (name, start) => {
     ['an answer that is cut', 'cut'],
     ['an answer that stops', 'stall'],
   ] as const)('%s is no answer', async (_name, kind) => {
-    const { cloud, bare } = await open(start, { idleTimeoutMs: 300 })
+    const { cloud, bare } = await open(start, { idleTimeoutMs: 1000 })
     await bare.put('a', Buffer.alloc(100_000, 1))
     cloud.inflict(firstTimes(1, { kind }))
     expect(await failure(bare.get('a'))).toMatchObject({ exitCode: 12, retryable: true })

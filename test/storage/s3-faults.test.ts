@@ -87,7 +87,7 @@ describe('a store that stays away', () => {
     '%s, for ever: a clean failure',
     async (_kind, fault) => {
       const fake = await FakeS3.start()
-      const bare = await openFakeS3Store(fake, { s3: { idleTimeoutMs: 100 } })
+      const bare = await openFakeS3Store(fake, { s3: { idleTimeoutMs: 500 } })
       const store = new RetryingStore(bare, { firstContact: quick })
       cleanUps.push(
         () => fake.stop(),

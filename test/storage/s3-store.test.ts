@@ -186,7 +186,7 @@ describe('what fails says what to do', () => {
     ['an answer that is cut', 'cut'],
     ['an answer that stops', 'stall'],
   ] as const)('%s is no answer', async (_name, kind) => {
-    const { fake, store } = await start({}, { s3: { idleTimeoutMs: 300 } })
+    const { fake, store } = await start({}, { s3: { idleTimeoutMs: 1000 } })
     await store.put('a', Buffer.alloc(100_000, 1))
     fake.fault = times(1, { kind })
     expect(await failure(read(store))).toMatchObject({ exitCode: 12, retryable: true })
