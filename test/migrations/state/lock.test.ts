@@ -125,6 +125,9 @@ describe('silence is measured by the own steady clock alone', () => {
     clock.step = 2 * TTL
     const watched = await observeLock({ api: suiteApi(), ...home }, 2 * TTL, undefined, clock)
     expect(watched).toMatchObject({ stale: null })
+    const own = new TestClock()
+    const impatient = { clock: own, waitMs: TTL, onWait: () => own.pass(2 * TTL) }
+    await expect(locked(suiteApi(), impatient)).rejects.toThrow(LockHeldError)
   })
 
   test('held up for longer than the lease, a holder stops without asking', async () => {

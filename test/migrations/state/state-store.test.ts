@@ -128,6 +128,18 @@ describe('rows', () => {
     await Promise.all(writing)
   })
 
+  test('stay as they were when the process dies in the midst of writing a longer one', async () => {
+    await (await openState(place(), held)).putRow(full)
+    const proxied = await apiThroughProxy(chroma().url, ({ path }) =>
+      path.endsWith('/add') ? { kind: 'status', status: 403 } : undefined,
+    )
+    const state = await openState({ api: proxied.api, ...home }, held)
+    const long = migrationRow({ steps: [stepRow({ progress: 'x'.repeat(40_000) })] })
+    await expect(state.putRow(long)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+    expect((await readState(place())).rows).toEqual([full])
+    await proxied.close()
+  })
+
   test('forgotten, they are gone; their events stay', async () => {
     const state = await openState(place(), held)
     await state.putRow(migrationRow())
