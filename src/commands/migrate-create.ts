@@ -22,6 +22,7 @@ export function migrateCreateCommand(launcher: Launcher): Command {
     .option(...DIR_FLAG)
   return act(command, launcher, async (context, title) => {
     const { dir, template, js = false } = command.opts<Flags>()
+    context.changes('migrate create')
     const folder = migrationsFolder(context, dir)
     const { createMigration } = await import('../migrations/files/create-file.js')
     const created = await createMigration({

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -242,6 +242,31 @@ describe('what belongs to a migration', () => {
     await circle.write({ 'src/b.ts': `export const b = 1` })
     expect((await bundle1(circle)).checksum).not.toBe(bundle.checksum)
     await circle.dispose()
+  })
+
+  test('a tsconfig that nobody named may be of no use', async () => {
+    const broken = await temporaryProject({
+      'tsconfig.json': `{ "extends": "@tsconfig/not-installed/tsconfig.json" }`,
+      'migrations/00001_docs.ts': `export const up = () => {}`,
+    })
+    expect((await bundle1(broken)).files).toHaveLength(1)
+    const named = path.join(broken.root, 'tsconfig.json')
+    await expect(createModuleLoader({ dir: broken.dir, tsconfig: named })).rejects.toMatchObject({
+      code: 'MIGRATION_FILE',
+      problems: [{ code: 'IMPORT', file: named }],
+    })
+    await broken.dispose()
+  })
+
+  test('the same files through a link', async () => {
+    const link = path.join(project.root, 'link')
+    await symlink(project.dir, link)
+    const file = path.join(project.dir, '00001_docs.ts')
+    const direct = await bundleOf(file, { loader, shown: String })
+    const linked = await createModuleLoader({ dir: link })
+    const through = await bundleOf(path.join(link, '00001_docs.ts'), { loader: linked, shown: String })
+    expect(through.checksum).toBe(direct.checksum)
+    expect(through.files.every((each) => each.startsWith(link))).toBe(true)
   })
 
   test('packages only by name and version, which the checksum does not count', async () => {

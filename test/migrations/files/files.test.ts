@@ -7,6 +7,7 @@ import { double } from '../../../src/index.js'
 import { MigrationFileError } from '../../../src/migrations/files/file-problem.js'
 import { inspectMigrations, loadMigrations } from '../../../src/migrations/files/load-migrations.js'
 import { documentOf, runCli } from '../../helpers/run-cli.js'
+import { runNow } from '../../helpers/run-now.js'
 import { temporaryProject, type TemporaryProject } from './temporary-project.js'
 
 const UP = 'export const up = () => {}\n'
@@ -259,6 +260,33 @@ describe('chroma-ops.sum', () => {
     await migrate('create', 'b')
     await project.write({ 'migrations/chroma-ops.sum': change(await sum()) })
     expect(await validation()).toMatchObject([{ code: 'SUM', file: 'migrations/chroma-ops.sum', line }])
+  })
+})
+
+describe('two branches that both add a migration', () => {
+  test('cannot be merged without a conflict in the sum, which renumber settles', async () => {
+    const git = (...words: readonly string[]) => {
+      const options = { cwd: project.root, env: { PATH: process.env['PATH'] } }
+      return runNow('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...words], options)
+    }
+    const commit = () => [git('add', '.'), git('commit', '-q', '-m', 'x')]
+    git('init', '-q', '-b', 'main')
+    await migrate('create', 'first')
+    commit()
+    git('checkout', '-q', '-b', 'mine')
+    await migrate('create', 'mine')
+    commit()
+    git('checkout', '-q', 'main')
+    await migrate('create', 'theirs')
+    commit()
+    const { status, stdout } = git('merge', 'mine')
+    expect(status).toBe(1)
+    expect(stdout).toContain('Merge conflict in migrations/chroma-ops.sum')
+    const conflicted = await migrate('validate')
+    expect(conflicted.exitCode).toBe(2)
+    expect(conflicted.stdout).toContain('has conflicts of a merge')
+    expect((await migrate('renumber', '00002_mine.ts')).exitCode).toBe(0)
+    expect((await migrate('validate')).exitCode).toBe(0)
   })
 })
 
