@@ -186,6 +186,7 @@ export { cleanRuns, type RunsJob } from './cleanup/runs/clean-runs.js'
 export { deadFiles, type DeadFilesJob } from './cleanup/runs/dead-files.js'
 export { deadSessions } from './cleanup/runs/dead-sessions.js'
 export { deadShadows, type DeadShadowsJob } from './cleanup/runs/dead-shadows.js'
+export { migrationLeftovers, type MigrationLeftoversJob } from './cleanup/runs/migration-leftovers.js'
 export type { Leftover, LeftoverPlace, RunsResult } from './cleanup/runs/leftover.js'
 export { undoCleanup, type UndoJob, type UndoResult } from './cleanup/undo.js'
 export {
