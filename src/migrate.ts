@@ -18,6 +18,12 @@ export type {
   VerifyOptions,
 } from './migrations/collection-operations.js'
 export type { BackupBeforeChange } from './migrations/backup-port.js'
+export {
+  MigrationFileError,
+  type FileProblem,
+  type FileProblemCode,
+} from './migrations/files/file-problem.js'
+export { MigrationFolderNotFoundError } from './migrations/files/list-files.js'
 export { MigrationError, type MigrationErrorCode } from './migrations/migration-error.js'
 export type {
   MigrationPlan,
