@@ -71,7 +71,7 @@ export interface CollectionOperations extends CollectionReads, PromiseLike<void>
   filter(keep: (record: MigrationRecord) => boolean): CollectionOperations
   reembed(options: ReembedOptions): CollectionOperations
   changeSpace(space: 'l2' | 'cosine' | 'ip'): CollectionOperations
-  /** Cuts (and rescales to length one for cosine) vectors to the first `dimension` numbers; longer needs reembed. */
+  /** Cuts vectors to the first `dimension` numbers; those of length one have it afterwards, too. Longer ones: reembed. */
   changeDimension(dimension: number): CollectionOperations
 
   /** Builds the result beside the collection, verifies it and swaps the names. What awaiting the chain does. */

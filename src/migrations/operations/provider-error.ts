@@ -52,7 +52,10 @@ function memberOf(value: unknown, key: string): unknown {
   return found ?? undefined
 }
 
-/** Providers like to repeat the key that they refuse. */
+/** Providers like to repeat the key that they refuse; other long words are not worth the risk. */
 function withoutKeys(message: string): string {
-  return message.replace(/\b(sk|pk|key|api|Bearer)[-_ ][\w*.-]{8,}/g, '$1-***').slice(0, 500)
+  return message
+    .replace(/\b((?:sk|pk|rk|hf|gsk|xai|pa)[-_]|Bearer )[\w*.-]{8,}/g, '$1***')
+    .replace(/\b[\w-]{32,}/g, '***')
+    .slice(0, 500)
 }

@@ -85,20 +85,18 @@ export class Reembedder {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Float32Array>> {
     const vectors = new Map<string, Float32Array>()
-    // Before anything is waited for: another batch may be asking for the same.
-    const underWay = texts.flatMap((text) => {
-      const vector = this.#asking.get(text)
-      return vector === undefined ? [] : [{ text, vector }]
-    })
-    const asked = new Set(underWay.map(({ text }) => text))
-    const own = texts.filter((text) => !asked.has(text))
-    const known = await this.#tools.cache.get(this.#model, own)
+    const known = await this.#tools.cache.get(this.#model, texts)
     throwIfAborted(signal)
-    const missing = own.filter((text, at) => {
+    const underWay: { readonly text: string; readonly vector: Promise<Float32Array> }[] = []
+    const missing: string[] = []
+    for (const [at, text] of texts.entries()) {
       const vector = known[at] ?? null
+      // Another batch may be asking for the same.
+      const asked = this.#asking.get(text)
       if (vector !== null) vectors.set(text, this.#calls.checkLength(vector))
-      return vector === null
-    })
+      else if (asked !== undefined) underWay.push({ text, vector: asked })
+      else missing.push(text)
+    }
     const answers = this.#ask(missing, signal)
     for (const { text, vector } of [...underWay, ...answers]) vectors.set(text, await vector)
     return vectors

@@ -50,8 +50,8 @@ test.each(['l2', 'cosine', 'ip'])(
       rows.map((row) => {
         const metadata = before.metadatas[row] ?? null
         if (metadata === null) return null
-        const { old: _, ...kept } = Object.fromEntries(metadata)
-        return new Map([...Object.entries(kept), ['moved', 'to be removed']])
+        const kept = [...metadata].filter(([key]) => key !== 'old')
+        return new Map([...kept, ['moved', 'to be removed']])
       }),
     )
     expect(outcome.records).toBe(1 + rows.filter((row) => before.metadatas[row] !== null).length)
