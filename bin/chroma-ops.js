@@ -6,4 +6,6 @@ if (major < 20 || (major === 20 && minor < 19)) {
 } else {
   const { main } = await import('../dist/cli.js')
   process.exitCode = await main(process.argv.slice(2))
+  // The code of a migration may leave timers and connections behind, which would keep the process alive.
+  setTimeout(() => process.exit(), 1000).unref()
 }

@@ -33,12 +33,18 @@ export class MigrateHints {
   }
 
   #withOwn(text: string): string {
-    return text.replaceAll(
-      /"(chroma-ops migrate [^"]+)"/g,
-      (_, command: string) => `"${command.includes(this.#own) ? command : `${command}${this.#own}`}"`,
-    )
+    return text
+      .replaceAll(BARE, '"$&"')
+      .replaceAll(
+        /"(chroma-ops migrate [^"]+)"/g,
+        (_, command: string) => `"${command.includes(this.#own) ? command : `${command}${this.#own}`}"`,
+      )
   }
 }
+
+/** A command without quotes around it: its end is where the words do not look like those of a command any more. */
+const BARE =
+  /(?<!["`])chroma-ops migrate [a-z]+(?: (?:--[a-z][a-z-]*|<[a-z]+>|\d\w*(?:\.\w+)?|[\da-f]{8}-[\da-f-]{27}))*/g
 
 /** Does the work of a command; hints of its failures can be pasted. */
 export async function withMigrateHints(

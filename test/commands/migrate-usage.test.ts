@@ -87,6 +87,21 @@ describe('hints', () => {
     )
   })
 
+  test.each([
+    ['chroma-ops migrate up goes on', '"chroma-ops migrate up --dir'],
+    ['run: chroma-ops migrate repair --forget 00007 --apply', 'migrate repair --forget 00007 --apply --dir'],
+    [
+      'or: chroma-ops migrate unlock --lock-id b44fad2d-c6dd-425b-8a15-bcf7a9936f55 --apply; then wait',
+      'migrate unlock --lock-id b44fad2d-c6dd-425b-8a15-bcf7a9936f55 --apply --dir',
+    ],
+    ['wait with --lock-wait 5m, or chroma-ops migrate abort, then', '"chroma-ops migrate abort --dir'],
+  ])('of "%s" too', (hint, part) => {
+    const complete = hints.text(hint)
+    expect(complete).toContain(part)
+    expect(complete).toMatch(/--database one"( goes on|; then wait|, then)?$/)
+    expect(hints.text(complete)).toBe(complete)
+  })
+
   test('are completed once', () => {
     const error = new UsageError('broken', { hint: 'see "chroma-ops migrate status"' })
     const once = hints.error(error)
