@@ -79,3 +79,5 @@ export {
   type MigratorOptions,
   type RevertOptions,
 } from './migrator.js'
+export { testMigration, type TestMigrationOptions } from './test-migration.js'
+export type { MigrationCheck, MigrationTestReport } from './migrations/kit/run-migration-test.js'

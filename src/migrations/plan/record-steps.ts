@@ -98,12 +98,14 @@ class Recorder implements StepExecutor {
 
   /** What a run that died has begun may be there in part: it says itself how far it is when it is continued. */
   async #apply({ step }: StepRequest, state: 'new' | 'begun'): Promise<VirtualCollection | null> {
+    const { virtual } = this.#job
     try {
-      return await this.#job.virtual.apply(step)
+      return await virtual.apply(step)
     } catch (error) {
       const halfDone = error instanceof MigrationError || error instanceof CollectionNotFoundError
-      if (state === 'begun' && halfDone) return null
-      throw error
+      if (state !== 'begun' || !halfDone) throw error
+      await virtual.assume(step)
+      return null
     }
   }
 }

@@ -90,6 +90,14 @@ export class VirtualDatabase {
     return source
   }
 
+  /**
+   * A run that died may be anywhere in this step: whatever the step leaves in the end will be there, in a shape that
+   * nobody knows now.
+   */
+  async assume(step: Step): Promise<void> {
+    for (const name of leftBy(step)) if ((await this.find(name)) === null) this.#put(this.#made(name))
+  }
+
   async #change(step: WorkingStep, source: VirtualCollection): Promise<void> {
     switch (step.kind) {
       case 'drop':
@@ -161,6 +169,29 @@ export class VirtualDatabase {
 
   #put(collection: VirtualCollection): void {
     this.#known.set(collection.name, collection)
+  }
+}
+
+/** Names that there are when the step is done. */
+function leftBy(step: Step): readonly string[] {
+  switch (step.kind) {
+    case 'create':
+    case 'copyAndSwap':
+    case 'inPlace':
+    case 'setMetadata':
+    case 'setConfiguration':
+      return [step.collection]
+    case 'rename':
+    case 'copyTo':
+      return [step.to]
+    case 'split':
+      return step.names
+    case 'merge':
+      return [step.into]
+    case 'drop':
+    case 'code':
+    case 'client':
+      return []
   }
 }
 
