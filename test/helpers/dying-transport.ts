@@ -43,7 +43,12 @@ export class DyingTransport implements ChromaTransport {
   }
 
   async stream(request: ChromaRequest): Promise<AsyncIterable<Uint8Array>> {
-    return this.#pass(request, () => this.#transport.stream(request))
+    return this.#pass(request, async () => {
+      const body = await this.#transport.stream(request)
+      // Nobody reads it any more, and its connection serves others, who are not dead.
+      if (this.#dead) await bytesOf(body)
+      return body
+    })
   }
 
   useBatchRetries(): void {
@@ -64,6 +69,12 @@ export class DyingTransport implements ChromaTransport {
     if (death.when === 'after') await send()
     return death.die()
   }
+}
+
+async function bytesOf(body: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0
+  for await (const piece of body) bytes += piece.length
+  return bytes
 }
 
 /** Whether the request changes something on the server. */

@@ -45,9 +45,12 @@ const DELETE_AT_ONCE = 1000
  */
 export async function copyBatches(job: CopyJob, batches: AsyncIterable<RecordBatch>): Promise<void> {
   const writer = new ServerCollectionWriter(job.api, job.target)
-  for await (const mapped of readAhead(mappedBatches(job, readAhead(batches, 1)), 1)) {
+  for await (const { mapped, entries } of readAhead(
+    withEntries(mappedBatches(job, readAhead(batches, 1))),
+    1,
+  )) {
     await write(job, writer, mapped.records)
-    await job.ledger.add(entriesOf(mapped))
+    await job.ledger.add(entries)
     job.sample.offer(mapped.records)
     await job.onCopied(mapped.ids.length, mapped.records.embeddings.byteLength)
   }
@@ -90,6 +93,11 @@ export async function* mappedBatches(
     refuseLostVectors(job.source, records)
     yield { ids: batch.ids, source, records }
   }
+}
+
+/** Made while the server writes the batch before. */
+async function* withEntries(batches: AsyncIterable<MappedBatch>) {
+  for await (const mapped of batches) yield { mapped, entries: entriesOf(mapped) }
 }
 
 export function entriesOf({ ids, source, records }: MappedBatch): (readonly [string, LedgerEntry])[] {

@@ -109,6 +109,18 @@ describe('from l2 to cosine', () => {
   })
 })
 
+test('from cosine, whose vectors come back shifted: nothing is taken for a late write', async () => {
+  const hnsw = { space: 'cosine', sync_threshold: 50, batch_size: 20 }
+  const source = await newCollection(api(), { name: 'docs', hnsw })
+  const batch = sampleBatch({ rows: 230, dimension: 32 })
+  await api().add(source, batch)
+  // Not the batch: Chroma shows lists of deleted collections on new records.
+  const before = await recordsOf('docs')
+  const { notes } = await copyAndSwap(swapStep('docs', sameRecords('l2')), stepContext(api(), tempDir))
+  expect(notes).toEqual([])
+  expectSameRecords(await recordsOf('docs'), before, 'cosine')
+})
+
 describe('what applications write while records are copied', () => {
   test('added, changed, deleted, and a vector alone: nothing is lost', async () => {
     const source = await simpleCollection(api(), 'docs', 200)
