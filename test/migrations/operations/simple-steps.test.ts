@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 
+import { openOfficialClient } from '../../../src/chroma/open-official-client.js'
 import type { CollectionSpec } from '../../../src/chroma/api.js'
 import { isJsonObject, toPlain, type JsonValue } from '../../../src/core/json.js'
 import type { Metadata } from '../../../src/core/metadata.js'
@@ -336,6 +337,22 @@ describe('code', () => {
       throw new Error('my own')
     }, null)
     await expect(run(failing)).rejects.toThrow('step "notify" failed: my own')
+  })
+
+  test('gets the official client of the same database', async () => {
+    await made()
+    let seen = 0
+    const step: Step = {
+      kind: 'client',
+      name: 'count',
+      run: async (client) => {
+        seen = await client.countCollections()
+      },
+    }
+    const url = bench().api.transport.displayUrl
+    const openClient = () => openOfficialClient({ url }, home)
+    expect(await runStep(step, bench().context({ openClient }))).toMatchObject({ undo: null })
+    expect(seen).toBe((await bench().api.listCollections(home.tenant, home.database)).length)
   })
 
   test('is not waited for after an abort', async () => {
