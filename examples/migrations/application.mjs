@@ -9,7 +9,7 @@ import { gunzipSync } from 'node:zlib'
 
 import { ChromaClient } from 'chromadb'
 
-import { Letters, Trigrams } from './embedders.mjs'
+import { Letters, Trigrams } from './migrations/embedders.mjs'
 
 const embedders = { letters: new Letters(), trigrams: new Trigrams() }
 

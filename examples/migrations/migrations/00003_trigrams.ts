@@ -1,6 +1,6 @@
 import { defineMigration } from 'chroma-ops'
 
-import { Trigrams } from '../embedders.mjs'
+import { Trigrams } from './embedders.mjs'
 
 export default defineMigration({
   description: 'terms: letters (26, l2) to trigrams (256, cosine)',
