@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 
+import { asError } from '../../core/errors.js'
 import type { Warning } from '../../core/progress.js'
 import type { EmbeddingCache } from '../embedding-cache.js'
 import { openEmbeddingCache } from '../open-embedding-cache.js'
@@ -54,6 +55,8 @@ export async function whileLocked<T>(
     message: `the lock of a run that is dead was taken over: ${describeHolder(dead)}`,
   }))
   for (const warning of warnings) job.progress.warn(warning)
+  const onLost = () => events.lockLost?.({ message: asError(lock.lost.reason).message })
+  lock.lost.addEventListener('abort', onLost, { once: true })
   try {
     return await withScratch(job, async (scratch) => {
       let state: Promise<StateWriter> | null = null
@@ -68,6 +71,7 @@ export async function whileLocked<T>(
       })
     })
   } finally {
+    lock.lost.removeEventListener('abort', onLost)
     const { problem } = await lock.release()
     if (problem !== null)
       job.progress.warn({ code: 'LOCK_NOT_RELEASED', message: notReleased(lock, problem) })

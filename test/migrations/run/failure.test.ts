@@ -1,10 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
 
+import { sleep } from '../../../src/core/abort.js'
 import { ExitCode } from '../../../src/core/exit-code.js'
 import { abort, resume } from '../../../src/migrations/run/resume.js'
+import { readLock, unlock } from '../../../src/migrations/state/unlock.js'
 import { apiForSuite } from '../../helpers/api-for-suite.js'
 import { chromaForSuite } from '../../helpers/chroma-server.js'
 import { migration, migrationsForSuite } from '../../helpers/migration-runs.js'
+
+const TTL_MS = 5_000
 
 const chroma = chromaForSuite()
 const api = apiForSuite(chroma)
@@ -155,6 +159,63 @@ describe('a run that is stopped', () => {
       events: { step: () => stop.abort() },
     })
     expect(result.error).toMatchObject({ exitCode: ExitCode.interrupted })
+  })
+
+  test('a lock that was lost: nothing more is written, and the next run goes on', async () => {
+    const database = await openDatabase()
+    const { tenant, database: name } = database
+    let stolen = false
+    const robbed = migration('00001', {
+      async up(m) {
+        await m.collection('one').create()
+        await m.step('robbed', async () => {
+          const holder = await readLock({ api: api(), tenant, database: name })
+          if (holder !== null && !stolen) await unlock({ api: api(), tenant, database: name }, holder.id)
+          stolen = true
+          // Older than that, the lock is asked for before a write.
+          await sleep(TTL_MS / 2)
+        })
+        await m.collection('two').create()
+      },
+    })
+    const lost: string[] = []
+    const result = await database.up([robbed], {
+      skipBackup: true,
+      lock: { ttlMs: TTL_MS, waitMs: 0 },
+      events: { lockLost: ({ message }) => void lost.push(message) },
+    })
+    expect(result.error).toMatchObject({ code: 'MIGRATION_LOCK_LOST', exitCode: ExitCode.locked })
+    expect(lost).toHaveLength(1)
+    expect(await database.names()).toEqual(['one'])
+    expect(await database.states([robbed])).toEqual(['00001 interrupted'])
+    expect((await database.up([robbed], { skipBackup: true })).error).toBeNull()
+    expect(await database.names()).toEqual(['one', 'two'])
+  })
+
+  test('a down that was stopped is finished by resume; up refuses until then', async () => {
+    const database = await openDatabase()
+    const two = migration('00001', {
+      async up(m) {
+        await m.collection('one').create()
+        await m.collection('two').create()
+      },
+    })
+    await database.up([two])
+    const stop = new AbortController()
+    const stopped = await database.down([two], {
+      signal: stop.signal,
+      events: { step: ({ state }) => (state === 'done' ? stop.abort() : undefined) },
+    })
+    expect(stopped.error).toMatchObject({ exitCode: ExitCode.interrupted })
+    expect(await database.names()).toEqual(['one'])
+    await expect(database.up([two])).rejects.toMatchObject({
+      code: 'MIGRATION_INTERRUPTED',
+      exitCode: ExitCode.undecided,
+      hint: expect.stringContaining('chroma-ops migrate resume'),
+    })
+    expect((await resume(database.job([two]))).error).toBeNull()
+    expect(await database.names()).toEqual([])
+    expect(await database.states([two])).toEqual(['00001 reverted'])
   })
 
   test('abort takes back what was done, in reverse', async () => {
