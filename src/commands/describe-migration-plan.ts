@@ -36,7 +36,9 @@ export function describePlan(plan: MigrationPlan, style: Style, { apply }: PlanA
     ...warningsBeside(migrations, plan.warnings).map(
       (note) => `${style.warning('warning:')} ${noteText(note)}`,
     ),
-    `nothing has been changed; apply it with: ${apply}`,
+    plan.backup.problem === null
+      ? `nothing has been changed; apply it with: ${apply}`
+      : `nothing has been changed; as it is, up would refuse this: ${apply}`,
   ].join('\n')
 }
 
@@ -87,10 +89,13 @@ function stepLines(steps: readonly PlannedStep[], style: Style): string[] {
 
 /** That vectors are made anew is told elsewhere. */
 function sampleTexts({ records, changed, dropped }: SampledRecords, embeds: boolean): string[] {
-  if (changed === 0 && dropped === 0) return embeds ? [] : [`unchanged in ${grouped(records)} tried`]
-  const share = records === 0 ? 0 : Math.round((changed / records) * 100)
-  const gone = dropped === 0 ? '' : `, drops ${grouped(dropped)}`
-  return [`changes ${grouped(changed)} of ${grouped(records)} tried (${share} %)${gone}`]
+  const share = (part: number) => `${grouped(part)} (${Math.round((part / Math.max(records, 1)) * 100)} %)`
+  const facts = [
+    ...(changed === 0 ? [] : [`changes ${share(changed)}`]),
+    ...(dropped === 0 ? [] : [`leaves out ${share(dropped)}`]),
+  ]
+  if (facts.length === 0) return embeds ? [] : [`unchanged in ${grouped(records)} tried`]
+  return [`${facts.join(', ')} of ${grouped(records)} tried`]
 }
 
 function embeddingText(embedding: PlannedEmbedding): string {

@@ -85,7 +85,7 @@ describe('a plan', () => {
         'plan for http://x:8000 acme/docs: 00006 → 00007   (lock: free, environment: production)',
         ' 00007 docs_cosine   can be taken back until 2026-12-05 · never at the start of an application',
         '   docs: cosine, and a larger model',
-        '   1 docs copyAndSwap   l2→cosine  384→1536  48,210 records  changes 500 of 500 tried (100 %)',
+        '   1 docs copyAndSwap   l2→cosine  384→1536  48,210 records  changes 500 (100 %) of 500 tried',
         '       embeds 41,877 different texts (6,333 repeated) with te3s, about 9,300,000 tokens, cost about 0.19, about 14 min 0 s',
         '       402.0 MiB beside what is there; the name is missing for about 15 ms; programs that hold the collection open it again',
         '   2 step "notify"      not simulated',
@@ -119,7 +119,19 @@ describe('a plan', () => {
     )
     expect(text).toContain('destructive: 00007 step 1: drops about 96 of 48,210 (DROPS_RECORDS)')
     expect(text).toContain('up refuses this without --allow-destructive')
+    expect(text).toContain(`nothing has been changed; as it is, up would refuse this: ${apply}`)
     expect(text).toContain('warning: 00007: cannot be simulated (OPAQUE)')
+  })
+
+  test.each([
+    [{ records: 500, changed: 0, dropped: 0 }, 'unchanged in 500 tried'],
+    [{ records: 500, changed: 0, dropped: 5 }, 'leaves out 5 (1 %) of 500 tried'],
+    [{ records: 500, changed: 250, dropped: 5 }, 'changes 250 (50 %), leaves out 5 (1 %) of 500 tried'],
+    [{ records: 0, changed: 0, dropped: 0 }, 'unchanged in 0 tried'],
+  ])('of a sample %j', (sample, expected) => {
+    const steps = [{ ...step, sample, embedding: null }]
+    const text = describePlan({ ...plan, migrations: [{ ...migration, steps }] }, style, { apply })
+    expect(text.split('\n')[3]).toMatch(new RegExp(`  ${expected.replaceAll(/[()]/g, '.')}$`))
   })
 
   test('tells each note once', () => {

@@ -256,7 +256,12 @@ describe('what needs an approval or a decision', () => {
       return documents
     }
     expect(await texts()).toEqual(Array.from({ length: 5 }, () => 'SAME'))
-    await expectFailure(args('down', ...repo), { exitCode: 15, code: 'IRREVERSIBLE', message: '00001' })
+    await expectFailure(args('down'), {
+      exitCode: 15,
+      code: 'IRREVERSIBLE',
+      message: '00001',
+      hint: `chroma-ops migrate down --restore --repo ${path.join(root, `backups-${database}`)} --dir`,
+    })
     expect(await json(['down', '--restore', ...repo])).toMatchObject({ to: null })
     expect(await texts()).toEqual([0, 1, 2, 3, 4].map((at) => `document ${at}`))
   })

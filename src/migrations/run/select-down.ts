@@ -1,3 +1,4 @@
+import { shellWord } from '../../core/shell-word.js'
 import type { MigrationRow } from '../state/row.js'
 import { IrreversibleError, MigrationUndecidedError } from './errors.js'
 import { futureOf, isUnfinished, titleOf, unknownVersion, type KnownMigration } from './select.js'
@@ -36,7 +37,7 @@ export function selectApplied(job: SelectDownJob): readonly RevertedMigration[] 
           'take it back with "chroma-ops migrate abort", or finish it with "chroma-ops migrate resume"' +
           (unfinished.backup === null
             ? ''
-            : ', or bring its backup back with "chroma-ops migrate down --restore"'),
+            : `, or bring its backup back with "chroma-ops migrate down --restore --repo ${shellWord(unfinished.backup.repository)}"`),
       },
     )
   if (to !== null && !isZero(to) && !rows.some((row) => row.version === to)) throw unknownVersion(to, files)

@@ -1,4 +1,5 @@
 import { GuardError } from '../../core/errors.js'
+import { shellWord } from '../../core/shell-word.js'
 import { recordSteps } from '../plan/record-steps.js'
 import { VirtualDatabase } from '../plan/virtual-database.js'
 import type { StepRow } from '../state/row.js'
@@ -89,7 +90,7 @@ function neededId(undo: Undo | null): string | null {
 
 function restoreHint({ row, file }: RevertedMigration): string {
   if (row.backup !== null)
-    return `bring back the backup ${row.backup.id} of ${row.backup.collections.join(', ')} with "chroma-ops migrate down --restore"`
+    return `bring back the backup ${row.backup.id} of ${row.backup.collections.join(', ')} with "chroma-ops migrate down --restore --repo ${shellWord(row.backup.repository)}"`
   return `give ${file?.file ?? titleOf(row)} a down() that does it`
 }
 
