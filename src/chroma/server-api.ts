@@ -23,28 +23,21 @@ export interface PreFlight {
 /** What a hosted server does not allow; see {@link cloudQuota}. */
 export interface ServerQuota {
   readonly mostPerRequest?: number
-  readonly longestName?: number
 }
 
-/** Of Chroma Cloud: records of a write and results of a read, bytes of a name (docs.trychroma.com/cloud/quotas-limits). */
-export const cloudQuota: Required<ServerQuota> = { mostPerRequest: 300, longestName: 128 }
+/** Of Chroma Cloud: records of a write and results of a read (docs.trychroma.com/cloud/quotas-limits). */
+export const cloudQuota: Required<ServerQuota> = { mostPerRequest: 300 }
 
 /** The server itself, its tenants and databases. Rejects with the errors of the transport. */
 export class ServerApi {
   readonly transport: ChromaTransport
   /** Records in one request or answer; Infinity where the server has no such limit. */
   readonly mostPerRequest: number
-  /** Characters in the name of a collection. */
-  readonly longestName: number
   #fingerprint: ServerFingerprint | undefined
 
-  constructor(
-    transport: ChromaTransport,
-    { mostPerRequest = Infinity, longestName = 512 }: ServerQuota = {},
-  ) {
+  constructor(transport: ChromaTransport, { mostPerRequest = Infinity }: ServerQuota = {}) {
     this.transport = transport
     this.mostPerRequest = mostPerRequest
-    this.longestName = longestName
   }
 
   /** The server's clock in nanoseconds. Says nothing about whether data can be read. */

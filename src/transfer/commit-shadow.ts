@@ -71,7 +71,7 @@ async function moveAside(
   live: CollectionDefinition,
 ): Promise<CollectionDefinition> {
   for (let attempt = 1; ; attempt++) {
-    const name = replacedName(live.name, identity.run, attempt, api.longestName)
+    const name = replacedName(live.name, identity.run, attempt)
     if ((await api.findCollection({ ...live, name }, signal)) !== undefined) continue
     await api.updateCollection(live, { newName: name }, signal)
     return { ...live, name }

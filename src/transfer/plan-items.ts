@@ -35,7 +35,6 @@ export function planItems(
       content,
       source: definition,
       target,
-      longest: job.api.longestName,
     })
     const begun = survey.find(shadow.address) ?? null
     const existing = survey.find(target) ?? null

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto'
 
 import { displayName, type CollectionName } from '../core/records.js'
 
-/** The longest name that Chroma takes. */
-export const MAX_NAME_LENGTH = 512
+/** Chroma Cloud takes no longer names, other servers 512: what is made up here fits everywhere. */
+const MAX_DERIVED_LENGTH = 128
 
 /** What decides whether two restores of one collection are the same work, so that one may continue the other. */
 export interface RestoreIdentity {
@@ -19,19 +19,19 @@ export function runOf({ origin, source, target }: RestoreIdentity): string {
 }
 
 /** The name under which a collection is built before it gets its own. */
-export function shadowName(name: string, run: string, longest?: number): string {
-  return nameWithSuffix(name, `.restore-${run}`, longest)
+export function shadowName(name: string, run: string): string {
+  return nameWithSuffix(name, `.restore-${run}`)
 }
 
 /** The name under which a replaced collection stays; `attempt` counts from 1, for names that are taken. */
-export function replacedName(name: string, run: string, attempt: number, longest?: number): string {
+export function replacedName(name: string, run: string, attempt: number): string {
   const suffix = attempt === 1 ? `.replaced-${run}` : `.replaced-${run}-${attempt}`
-  return nameWithSuffix(name, suffix, longest)
+  return nameWithSuffix(name, suffix)
 }
 
 /** Chroma's rules: letters, digits and `._-`, a letter or digit at both ends, no two points in a row. */
-export function nameWithSuffix(name: string, suffix: string, longest = MAX_NAME_LENGTH): string {
-  const cut = name.slice(0, longest - suffix.length).replace(/[._-]+$/, '')
+export function nameWithSuffix(name: string, suffix: string): string {
+  const cut = name.slice(0, MAX_DERIVED_LENGTH - suffix.length).replace(/[._-]+$/, '')
   return cut + suffix
 }
 

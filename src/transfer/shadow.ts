@@ -26,13 +26,11 @@ export function shadowIdentity(of: {
   readonly content: string
   readonly source: CollectionName
   readonly target: CollectionName
-  /** Of a name; default: what Chroma takes. */
-  readonly longest?: number
 }): ShadowIdentity {
   const { origin, content, target } = of
   const run = runOf(of)
   return {
-    address: { ...target, name: shadowName(target.name, run, of.longest) },
+    address: { ...target, name: shadowName(target.name, run) },
     run,
     origin,
     content,

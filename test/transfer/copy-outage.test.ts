@@ -144,7 +144,7 @@ describe('Chroma Cloud', () => {
         await transport.close()
         await proxy.close()
       })
-      return { proxy, api: new ChromaApi(transport, { mostPerRequest: 30, longestName: 128 }) }
+      return { proxy, api: new ChromaApi(transport, { mostPerRequest: 30 }) }
     }
     const [source, target] = [await limited(0), await limited(1)]
     const names = new Set<string>()
