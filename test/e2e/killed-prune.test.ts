@@ -20,6 +20,11 @@ import { waitUntil, within } from '../helpers/wait-until.js'
 /** `npm run test:soak` does it at every step. */
 const STRIDE = process.env['CHROMA_OPS_TEST_STRIDE']
 const TTL_MS = 600
+/**
+ * A run may be killed or stopped while it has the lock that the folder keeps for a moment at a time; after half a minute
+ * the lock is taken for that of a dead one.
+ */
+const PATIENCE_MS = 150_000
 const now = () => new Date()
 const unlimited = { graceMs: 0, purgeNow: true, leaseTtlMs: TTL_MS }
 
@@ -78,7 +83,7 @@ function start(args: readonly string[], environment: Record<string, string> = {}
       if (child.exitCode === null && child.signalCode === null) return false
       throw new Error(`the process has ended and has not said ${text}, only ${said.join(', ')}`)
     })
-  const ended = within('the process ends', closed)
+  const ended = within('the process ends', closed, PATIENCE_MS)
   // Whoever waits for it sees it.
   ended.catch(() => {})
   return { process: child, said, says, ended }
@@ -95,7 +100,10 @@ async function pruneToEnd(repository: Repository): Promise<void> {
       return false
     }
   }
-  await waitUntil('the lease of the dead run runs out', prune, { pollMs: TTL_MS / 4 })
+  await waitUntil('the lease of the dead run runs out', prune, {
+    pollMs: TTL_MS / 4,
+    limitMs: PATIENCE_MS,
+  })
 }
 
 test('a prune that is killed at any step has deleted nothing that is needed, and the next one finishes', async () => {
@@ -134,7 +142,7 @@ test('a prune that was stopped, while another one took over, deletes nothing mor
   for await (const { key } of repository.store.list('')) keys.splice(keys.indexOf(key), 1)
   expect(keys).toEqual([])
   expect(await wholeBackups(repository)).toEqual([newest, later.head.id])
-})
+}, 300_000)
 
 test('backups of two processes and prunes of a third, all at once: every backup that is there is whole', async () => {
   const { directory, repository } = await copyOfMade('busy')
@@ -155,4 +163,4 @@ test('backups of two processes and prunes of a third, all at once: every backup 
   expect(said.filter((word) => word === 'done').length).toBeGreaterThan(0)
   expect(prunes).toBeGreaterThan(0)
   await wholeBackups(repository)
-})
+}, 300_000)
