@@ -23,6 +23,11 @@ export interface MigrationDefinition {
   readonly irreversible?: string
   /** Throws (or uses `require…`) when the data is not what `up` expects. Reads only; nothing has changed yet. */
   check?(m: CheckContext): Promise<void> | void
+  /**
+   * Says what is to be done. Called more than once: for a plan, before a run to see what will be needed, and again
+   * to do it and to continue it. So it does nothing by itself but awaiting the operations of `m`, in the same order
+   * for the same data; code of its own goes into {@link MigrationContext.step}.
+   */
   up(m: MigrationContext): Promise<void> | void
   /** Absent: derived from the steps of `up`, where each can be undone. */
   down?(m: MigrationContext): Promise<void> | void

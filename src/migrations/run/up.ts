@@ -1,11 +1,12 @@
-import { GuardError } from '../../core/errors.js'
+import { asError, GuardError, type OpsError } from '../../core/errors.js'
 import { buildPlan } from '../plan/build-plan.js'
 import { requirePlan } from '../plan/compare-plan.js'
 import type { MigrationPlan } from '../plan/migration-plan.js'
 import { readState, type StateContents } from '../state/state-store.js'
-import { applyMigration } from './apply.js'
+import { applyMigration, type Applied } from './apply.js'
 import { backupNeeded, ownNames } from './back-up.js'
 import { requireEnvironment } from './environment.js'
+import { migrationFailure } from './failure.js'
 import { loadKnown } from './load-known.js'
 import type { MigrationJob } from './migration-job.js'
 import { requireOrder } from './order.js'
@@ -70,10 +71,14 @@ async function upLocked(job: UpJob, files: readonly KnownMigration[], session: S
       migrations.push(notExecuted(migration.file))
       continue
     }
-    const applied = await applyMigration({
-      ...{ session, state, migration },
-      serverVersion: atLeast,
-      skipBackup: job.skipBackup,
+    const applying = { session, state, migration, serverVersion: atLeast, skipBackup: job.skipBackup }
+    const applied = await applyMigration(applying).catch((thrown: unknown) => {
+      // What is found before the first write of the first one: nothing has changed at all.
+      if (migrations.length === 0) throw thrown
+      return notBegun(
+        migration.file,
+        migrationFailure(asError(thrown), { session, file: migration.file, step: null }),
+      )
     })
     migrations.push(applied.result)
     error = applied.error
@@ -129,7 +134,13 @@ function atHead(job: UpJob, runId: string, { head, future }: Selection): RunResu
   return { action: 'up', runId, from: head, to: head, migrations: [], error: null, warnings }
 }
 
-export function notExecuted({ version, name }: KnownMigration): MigrationResult {
+/** It was refused before its first write, behind others that are applied. */
+function notBegun(file: KnownMigration, error: OpsError): Applied {
+  const { code, message, hint = null } = error
+  return { error, result: { ...notExecuted(file), status: 'error', error: { code, message, hint } } }
+}
+
+function notExecuted({ version, name }: KnownMigration): MigrationResult {
   const nothing = { resumed: false, ms: 0, steps: [], backup: null, error: null }
   return { version, name, direction: 'up', status: 'notExecuted', ...nothing }
 }

@@ -138,6 +138,19 @@ describe('up', () => {
   })
 })
 
+test('a check that fails behind others: those are applied, and the result says so', async () => {
+  const database = await openDatabase()
+  const first = migration('00001', { up: (m) => m.collection('one').create() })
+  const picky = migration('00002', {
+    check: (m) => m.collection('one').require({ minRecords: 1 }),
+    up: (m) => m.collection('one').rename('uno'),
+  })
+  const result = await database.up([first, picky])
+  expect(result.migrations.map(({ status }) => status)).toEqual(['success', 'error'])
+  expect(result.error).toMatchObject({ exitCode: ExitCode.refused })
+  expect(await database.states([first, picky])).toEqual(['00001 applied', '00002 pending'])
+})
+
 describe('what is lost for good needs approval', () => {
   const drop = migration('00001', { up: (m) => m.collection('docs').drop() })
 
