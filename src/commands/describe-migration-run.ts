@@ -22,7 +22,9 @@ export function describeRun(run: ToldRun, style: Style): string {
     dryRun
       ? `nothing has been changed; ${action} of ${placeText(run)} would`
       : `${action} of ${placeText(run)}: ${moved}`,
-    ...migrations.flatMap((migration) => migrationLines(migration, width, style)),
+    ...migrations.flatMap((migration) =>
+      migrationLines(action === 'abort' ? { ...migration, resumed: false } : migration, width, style),
+    ),
     ...warnings,
   ].join('\n')
 }

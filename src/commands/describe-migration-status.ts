@@ -24,6 +24,7 @@ export function describeStatus(status: MigrationStatus, style: Style, advice: St
   return [
     `${placeText(status)}: ${facts.join(', ')}`,
     ...(migrations.length === 0 ? ['there are no migrations'] : [migrationTable(migrations, style)]),
+    ...progressLines(migrations),
     ...(lock === null ? [] : describeLock(lock, style)),
     ...findings.flatMap((finding) => findingLines(finding, style)),
     ...keptLines(kept, advice),
@@ -52,12 +53,17 @@ function migrationTable(migrations: readonly MigrationState[], style: Style): st
   )
 }
 
-function statusText({ status, outOfOrder, progress, error }: MigrationState, style: Style): string {
+function statusText({ status, outOfOrder }: MigrationState, style: Style): string {
   const word = `${status}${outOfOrder ? ', out of order' : ''}`
   const colour = COLOURS.get(status)
-  const coloured = colour === undefined ? word : style[colour](word)
-  const more = [progress, error === null ? null : `${error.message} (${error.code})`]
-  return [coloured, ...more.filter((text) => text !== null)].join(': ')
+  return colour === undefined ? word : style[colour](word)
+}
+
+/** How far those came that are not finished. */
+function progressLines(migrations: readonly MigrationState[]): string[] {
+  return migrations.flatMap(({ version, status, progress }) =>
+    progress === null ? [] : [`${version} ${status} at ${progress}`],
+  )
 }
 
 const COLOURS = new Map<MigrationState['status'], 'good' | 'warning' | 'bad' | 'dim'>([

@@ -358,7 +358,8 @@ describe('the status', () => {
       style,
       advice,
     )
-    expect(text).toContain('interrupted: step 1 of 2, docs copyAndSwap: COPYING 3,500 of 20,000')
+    expect(text).toContain('00007 interrupted at step 1 of 2, docs copyAndSwap: COPYING 3,500 of 20,000')
+    expect(text).toMatch(/^00007 {4}docs_tags {2}interrupted {2}/m)
     expect(text).toContain(
       'MIGRATION_INTERRUPTED 00007: its run is gone\n  next: go on with "chroma-ops migrate up"',
     )
