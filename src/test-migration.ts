@@ -17,7 +17,7 @@ export interface TestMigrationOptions {
   readonly fixtures: (database: ManagedDatabase) => Promise<void>
   /** A server for tests; databases are made on it. Default: one of its own, in a temporary folder. */
   readonly url?: string
-  /** At most so many crashes are tried, spread over all writes; default 30. */
+  /** At most so many crashes are tried each way, spread over all writes; default 30. */
   readonly crashes?: number
   /** Where an adapted copy of the server (50 MB) may be kept on systems with an older C library. */
   readonly cacheDir?: string
@@ -29,8 +29,8 @@ const TENANT = 'default_tenant'
 
 /**
  * Tries a migration before it meets real data, on a real server: up; up again, which must do nothing; down, which
- * must give the fixtures back; up, which must give the same result; and up after a crash at each write, or at
- * `crashes` of them. A provider of vectors is asked each time: give it one that answers at once, always the same.
+ * must give the fixtures back; up, which must give the same result; and up and down after a crash at each write, or
+ * at `crashes` of them. A provider of vectors is asked each time: give it one that answers at once, always the same.
  *
  * The report says what failed. Rejects with what `fixtures` throws, with an EmbeddedServerError and the errors of
  * the server, and with what `up` of the migration throws before its first step.

@@ -31,8 +31,8 @@ test('a sound migration passes: up, up again, down and up, and after crashes', a
   expect(report).toEqual({
     passed: true,
     steps: 2,
-    crashes: 4,
-    checks: ['up', 'up again', 'down', 'down and up', 'crash'].map((name) => ({
+    crashes: 8,
+    checks: ['up', 'up again', 'down', 'down and up', 'crash', 'crash of down'].map((name) => ({
       name,
       passed: true,
       problem: null,

@@ -35,7 +35,7 @@ export interface MigrationTestReport {
 }
 
 export interface MigrationCheck {
-  readonly name: 'up' | 'up again' | 'down' | 'down and up' | 'crash'
+  readonly name: 'up' | 'up again' | 'down' | 'down and up' | 'crash' | 'crash of down'
   /** Null: it was not tried, and `problem` says why. */
   readonly passed: boolean | null
   readonly problem: string | null
@@ -56,7 +56,10 @@ export async function runMigrationTest(test: MigrationTestJob): Promise<Migratio
   checks.push(...(await wayBack(test, { database: clean, before, applied, recorded })))
   const points = crashPoints(counting.transport.writes, test.crashes)
   checks.push(await crashes(test, points, applied))
-  return report(checks, recorded, points.length)
+  if (whyNoWayBack(test.migration, recorded) !== null) return report(checks, recorded, points.length)
+  const back = await downCrashes(test, before)
+  checks.push(back.check)
+  return report(checks, recorded, points.length + back.crashes)
 }
 
 async function again(test: MigrationTestJob, database: string, applied: Snapshot): Promise<string | null> {
@@ -100,6 +103,33 @@ async function crashes(
     if (problem !== null) return check('crash', `after a crash behind ${writes} writes: ${problem}`)
   }
   return check('crash', null)
+}
+
+async function downCrashes(
+  test: MigrationTestJob,
+  before: Snapshot,
+): Promise<{ readonly check: MigrationCheck; readonly crashes: number }> {
+  const counted = await test.newDatabase()
+  await outcomeOf(up(upJob(test, counted)))
+  const counting = crashing(test, Infinity)
+  await outcomeOf(down(downJob(test, counted, counting.api)))
+  const points = crashPoints(counting.transport.writes, test.crashes)
+  for (const writes of points) {
+    throwIfAborted(test.job.signal)
+    const database = await test.newDatabase()
+    await outcomeOf(up(upJob(test, database)))
+    await outcomeOf(down(downJob(test, database, crashing(test, writes).api)))
+    await removeLock(test, database)
+    const problem =
+      (await outcomeOf(down(downJob(test, database)))) ??
+      firstDifference(await snapshotOf(test, database), before)
+    if (problem !== null)
+      return {
+        check: check('crash of down', `after a crash behind ${writes} writes: ${problem}`),
+        crashes: points.length,
+      }
+  }
+  return { check: check('crash of down', null), crashes: points.length }
 }
 
 /** The process that has "died" is this one, so that its lock looks alive. */
@@ -152,11 +182,11 @@ function upJob(test: MigrationTestJob, database: string, api = test.job.api) {
   }
 }
 
-function downJob(test: MigrationTestJob, database: string) {
+function downJob(test: MigrationTestJob, database: string, api = test.job.api) {
   return {
     ...test.job,
     openClient: () => test.openClient(database),
-    ...{ database, migrations: [test.migration], count: 1, to: null, restore: false },
+    ...{ api, database, migrations: [test.migration], count: 1, to: null, restore: false },
     ...{ acceptDataLoss: false, allowProduction: true, dryRun: false },
   }
 }
