@@ -20,6 +20,7 @@ export default {
   },
   // Two: a real Chroma server runs beside most suites.
   maxWorkers: 2,
-  testTimeout: 60_000,
+  // Of a single test; four times as long as the slowest takes on a machine with nothing else to do.
+  testTimeout: 180_000,
   reporters: ['default', '<rootDir>/test/helpers/totals-reporter.js'],
 }

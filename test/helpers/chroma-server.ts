@@ -44,7 +44,16 @@ export async function startChroma(options: TestChromaOptions = {}): Promise<Test
       ...(options.binding === undefined ? {} : { binding: options.binding }),
       ...(port === undefined ? {} : { port }),
     })
-  let server: EmbeddedServer = await start(options.port)
+  const remove = async () => {
+    if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+  }
+  let server: EmbeddedServer
+  try {
+    server = await start(options.port)
+  } catch (error) {
+    await remove()
+    throw error
+  }
   return {
     url: server.url,
     directory,
@@ -55,7 +64,7 @@ export async function startChroma(options: TestChromaOptions = {}): Promise<Test
       // What it would still write, nobody reads.
       if (options.directory === undefined) await kill(server)
       await server.stop()
-      if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+      await remove()
     },
     halt: () => server.stop(),
     kill: () => kill(server),
