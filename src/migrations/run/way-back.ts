@@ -72,6 +72,8 @@ async function requireUndo(
       hint: restoreHint(migration),
     })
   if (undo?.kind !== 'swapBack' || !undo.newVectors || job.acceptDataLoss) return
+  // An earlier run may have died while it undid this one; whoever goes on with that looks for itself.
+  if (migration.resumed && at === row.steps.length - 1) return
   const written = await writtenSinceCutover(undo, job.contextOf(row.version, at))
   const records = written.added + written.changed
   if (records > 0)

@@ -38,6 +38,8 @@ export async function swapBack(
   options: SwapBackOptions,
 ): Promise<StepOutcome> {
   const { api, guard, signal } = context
+  const done = await finished(undo, context)
+  if (done !== null) return done
   const seen = await observe(undo, context)
   const ledger = await openLedger(undo, context, seen.fresh)
   try {
@@ -78,6 +80,17 @@ export async function swapBack(
   } finally {
     await ledger?.dispose()
   }
+}
+
+/** Null unless a run has died behind the last of it: the new collection is dropped only when all else is done. */
+async function finished(undo: SwapBackUndo, context: StepContext): Promise<StepOutcome | null> {
+  const { api, tenant, database, guard, signal } = context
+  const all = await api.listCollections(tenant, database, signal)
+  const old = all.find(({ id }) => id === undo.kept.id)
+  if (old?.name !== undo.live.name || all.some(({ id }) => id === undo.live.id)) return null
+  await guard.check()
+  if (undo.ledger !== null) await dropCollection(api, undo.ledger, signal)
+  return { undo: null, records: await api.count(old, signal), embedded: 0, gapMs: null, notes: [] }
 }
 
 /** For `down --dry-run`: reads both collections, changes nothing. */
