@@ -1,5 +1,6 @@
 import { stringifyJson, type JsonValue } from '../core/json.js'
 import { metadataToJson } from '../core/metadata-json.js'
+import { namesToChoose } from '../core/own-collections.js'
 import type { CollectionDefinition, CollectionName, RecordBatch } from '../core/records.js'
 import { integerOf } from './answers.js'
 import { collectionNamePath, collectionPath, collectionsPath, type CollectionRef } from './api-path.js'
@@ -62,10 +63,7 @@ export class ChromaApi extends ServerApi {
     if (found !== undefined) return found
     const { tenant, database, name } = collection
     const known = await this.listCollections(tenant, database, signal)
-    throw new CollectionNotFoundError(
-      [name],
-      known.map((other) => other.name),
-    )
+    throw new CollectionNotFoundError([name], namesToChoose(known))
   }
 
   /** The definition, or undefined when there is no collection of this name. */

@@ -1,6 +1,6 @@
 import type { KeptCollection } from '../migrations/run/complete.js'
 import type { MigrationState, MigrationStatus, StatusFinding } from '../migrations/run/status.js'
-import { columnName, duration, grouped, instant, plural } from '../output/format.js'
+import { columnName, duration, instant, plural } from '../output/format.js'
 import type { Style } from '../output/style.js'
 import { table } from '../output/table.js'
 import { inOrder } from './describe-migration-kept.js'
@@ -89,7 +89,7 @@ function keptLines(kept: readonly KeptCollection[], { complete }: StatusAdvice):
   return [
     ...inOrder(kept).map(
       ({ name, version, kind, records, keepUntil }) =>
-        `kept: ${columnName(name)} (${kind} by ${version}), ${grouped(records)} records, ${until(keepUntil)}`,
+        `kept: ${columnName(name)} (${kind} by ${version}), ${plural(records, 'record')}, ${until(keepUntil)}`,
     ),
     ...(due === 0 ? [] : [`  ${due === 1 ? 'one is' : `${due} are`} due; drop with: ${complete}`]),
   ]

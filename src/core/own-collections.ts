@@ -40,6 +40,16 @@ export function isHousekeeping(collection: Named): boolean {
   return isShadow(collection) || isLock(collection) || isLedger(collection)
 }
 
+/**
+ * Names to choose from, for whoever has named a collection that is not there: without what only chroma-ops
+ * itself has a use for.
+ */
+export function namesToChoose(collections: readonly Named[]): readonly string[] {
+  return collections
+    .filter((each) => !isHousekeeping(each) && ownLabel(each) !== 'migration state')
+    .map(({ name }) => name)
+}
+
 /** What else migrations keep. It is backed up like the user's own, and labelled where collections are listed. */
 export type OwnLabel = 'migration state' | 'kept' | 'trash'
 

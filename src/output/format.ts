@@ -1,3 +1,7 @@
+import { grouped, plural } from '../core/plural.js'
+
+export { grouped, plural }
+
 /** `1.2 GiB`; below 1 KiB `512 B`. */
 export function shortBytes(bytes: number): string {
   let value = bytes
@@ -14,16 +18,6 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 /** `1.2 GiB (1234567890 bytes)`; below 1 KiB `512 bytes`. */
 export function bytes(count: number): string {
   return count < 1024 ? plural(count, 'byte') : `${shortBytes(count)} (${count} bytes)`
-}
-
-/** `12,345`, the same in every locale. */
-export function grouped(count: number): string {
-  return String(Math.round(count)).replaceAll(/\B(?=(\d{3})+$)/g, ',')
-}
-
-/** `1 record`, `12,345 records`. */
-export function plural(count: number, noun: string): string {
-  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
 /** `840 ms`, `3.2 s`, `2 min 5 s`, `1 h 4 min`. */

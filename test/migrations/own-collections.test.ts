@@ -97,6 +97,13 @@ test('health tells what a dead migration has left, whose it was and what to run 
   })
 })
 
+test('who names a collection that is not there is not told to choose what is ours', async () => {
+  await expect(api.getCollection({ ...home, name: 'nope' })).rejects.toMatchObject({
+    code: 'COLLECTION_NOT_FOUND',
+    hint: expect.not.stringMatching(/chroma-ops\.(lock|state)|\.migrate-|\.ledger-/),
+  })
+})
+
 test('health tells who migrates now, and does not take its shadow for dead', async () => {
   const lock = await locked(api, { ttlMs: 600_000 })
   const { status, findings } = await healthNow()

@@ -1,6 +1,7 @@
 import { ChromaApi } from '../../chroma/api.js'
 import type { OfficialClient } from '../../chroma/official-client.js'
 import { asError, throwIfAborted } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import { isOpaque, isUndoable } from '../operations/step-facts.js'
 import { recordSteps, type RecordedStep } from '../plan/record-steps.js'
 import { VirtualDatabase } from '../plan/virtual-database.js'
@@ -100,7 +101,7 @@ async function crashes(
     const problem =
       (await outcomeOf(up(upJob(test, database)))) ??
       firstDifference(await snapshotOf(test, database), applied)
-    if (problem !== null) return check('crash', `after a crash behind ${writes} writes: ${problem}`)
+    if (problem !== null) return check('crash', `after a crash behind ${plural(writes, 'write')}: ${problem}`)
   }
   return check('crash', null)
 }
@@ -125,7 +126,7 @@ async function downCrashes(
       firstDifference(await snapshotOf(test, database), before)
     if (problem !== null)
       return {
-        check: check('crash of down', `after a crash behind ${writes} writes: ${problem}`),
+        check: check('crash of down', `after a crash behind ${plural(writes, 'write')}: ${problem}`),
         crashes: points.length,
       }
   }

@@ -1,5 +1,6 @@
 import { readAll, readByIds } from '../../chroma/read-by-ids.js'
 import { GuardError } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import { readAhead } from '../../core/read-ahead.js'
 import { displayName, type CollectionDefinition, type RecordBatch } from '../../core/records.js'
 import type { RecordMap } from '../record-map.js'
@@ -71,7 +72,7 @@ function refuseLostVectors(source: CollectionDefinition, { ids, missingEmbedding
   if (first === undefined) return
   throw new GuardError(
     'VECTORS_LOST',
-    `${displayName(source)} has lost the vectors of ${missingEmbeddings.length} records, such as ${quoted(ids[first] ?? '')}: they cannot be copied`,
+    `${displayName(source)} has lost the vectors of ${plural(missingEmbeddings.length, 'record')}, such as ${quoted(ids[first] ?? '')}: they cannot be copied`,
     {
       hint: 'make new ones with reembed, or leave such records out with filter(({ embedding }) => embedding !== null)',
     },

@@ -4,6 +4,7 @@ import { spaceOf } from '../../chroma/space.js'
 import { listIds } from '../../chroma/list-windows.js'
 import { RecordFetcher } from '../../chroma/fetch-records.js'
 import { pickRows, piecesOf } from '../../core/batch-rows.js'
+import { plural } from '../../core/plural.js'
 import { displayName, type RecordBatch } from '../../core/records.js'
 import { compareRecord } from '../../transfer/compare-record.js'
 import { MigrationError } from '../migration-error.js'
@@ -62,7 +63,7 @@ export async function verifyCopies(
     if (pass === MOST_PASSES)
       throw new MigrationError(
         'CHANGED_MEANWHILE',
-        `${plan.kind} of ${plan.sources.map(displayName).join(', ')}: after ${pass} passes the result still differs (${mended} records, such as ${sample})`,
+        `${plan.kind} of ${plan.sources.map(displayName).join(', ')}: after ${pass} passes the result still differs (${plural(mended, 'record')}, such as ${sample})`,
         { hint: 'stop those who write to it, and run it again' },
       )
   }
@@ -95,7 +96,8 @@ async function verifyPass(
   for (const { target, expected } of open.values()) {
     const count = await tools.api.count(target.collection, tools.signal)
     if (count > expected) await removeExtra(plan, tools, target, result)
-    else if (count < expected) note(result, expected - count, `${target.name} counts ${count} records`)
+    else if (count < expected)
+      note(result, expected - count, `${target.name} counts ${plural(count, 'record')}`)
     result.records += expected
   }
   progress.end()

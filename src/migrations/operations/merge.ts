@@ -2,6 +2,7 @@ import { spaceOf } from '../../chroma/space.js'
 import { withTrueSpace } from '../../chroma/probe-space.js'
 import { pickRows } from '../../core/batch-rows.js'
 import { isJsonObject, toPlain, type JsonValue } from '../../core/json.js'
+import { isOrAre, plural } from '../../core/plural.js'
 import type { CollectionDefinition, RecordBatch } from '../../core/records.js'
 import { MigrationError } from '../migration-error.js'
 import type { StepOutcome } from '../step-outcome.js'
@@ -95,7 +96,7 @@ async function winners(
   if (onConflict === 'fail')
     throw new MigrationError(
       'OPERATION_REFUSED',
-      `merge into ${into}: ${elsewhere.size} ids, such as ${quoted(conflict[0])}, are in ${source.name} and in ${conflict[1]}`,
+      `merge into ${into}: ${plural(elsewhere.size, 'id')}, such as ${quoted(conflict[0])}, ${isOrAre(elsewhere.size)} in ${source.name} and in ${conflict[1]}`,
       { hint: "say with onConflict: 'first' or 'last' which record counts" },
     )
   return pickRows(

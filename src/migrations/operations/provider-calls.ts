@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 
 import { AbortedError, throwIfAborted } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import { interactivePolicy, RetryManager, systemClock, type Clock } from '../../core/retry.js'
 import type { ReembedOptions } from '../collection-operations.js'
 import { MigrationError } from '../migration-error.js'
@@ -116,7 +117,7 @@ export class ProviderCalls {
     if (this.#cost + cost > maxCost)
       throw new MigrationError(
         'COST_LIMIT',
-        `${this.#name}: the next ${texts.length} texts would cost about ${money(cost)}, and of the ${money(maxCost)} allowed ${money(this.#cost)} are spent`,
+        `${this.#name}: the next ${plural(texts.length, 'text')} would cost about ${money(cost)}, and of the ${money(maxCost)} allowed ${money(this.#cost)} are spent`,
         { hint: 'raise maxCost; vectors that were paid for are kept, and are not asked for again' },
       )
     this.#cost += cost
@@ -125,7 +126,9 @@ export class ProviderCalls {
   #vectorsFrom(answer: unknown, wanted: number): Float32Array[] {
     if (!Array.isArray(answer)) throw new ProviderAnswerError(`it answered ${describe(answer)}`)
     if (answer.length !== wanted)
-      throw new ProviderAnswerError(`it answered ${answer.length} vectors for ${wanted} texts`)
+      throw new ProviderAnswerError(
+        `it answered ${plural(answer.length, 'vector')} for ${plural(wanted, 'text')}`,
+      )
     return answer.map((item: unknown, at) => {
       try {
         return this.checkLength(vectorFrom(item))

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { throwIfAborted } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import type { ReembedOptions } from '../collection-operations.js'
 import { MigrationError } from '../migration-error.js'
 import { BadValue, describe, quoted } from './bad-value.js'
@@ -75,7 +76,7 @@ export class Reembedder {
     const more = ids.length > MAX_NAMES ? ` and ${ids.length - MAX_NAMES} more` : ''
     return new MigrationError(
       'TEXT_MISSING',
-      `${this.#operation}: ${ids.length} of ${of} records looked at have no text to make a vector from: ${names}${more}`,
+      `${this.#operation}: ${ids.length} of ${plural(of, 'record')} looked at ${ids.length === 1 ? 'has' : 'have'} no text to make a vector from: ${names}${more}`,
       { hint: 'say with input where their text is, or leave them out with filter' },
     )
   }

@@ -1,4 +1,5 @@
 import { GuardError } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import type { Warning } from '../../core/progress.js'
 import type { MigrationPlan } from './migration-plan.js'
 
@@ -25,7 +26,7 @@ export function requirePlan(approved: MigrationPlan, now: MigrationPlan): readon
     else if (after.count !== before.count)
       warnings.push({
         code: 'PLAN_COUNTS',
-        message: `collection ${before.name} has ${after.count} records, and had ${before.count} in the plan`,
+        message: `collection ${before.name} has ${plural(after.count, 'record')}, and had ${before.count} in the plan`,
       })
   }
   for (const name of collections.keys()) differences.push(`collection ${name} was not there`)

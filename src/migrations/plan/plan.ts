@@ -1,3 +1,4 @@
+import { plural } from '../../core/plural.js'
 import { readState } from '../state/state-store.js'
 import { ownNames } from '../run/back-up.js'
 import { requireEnvironment } from '../run/environment.js'
@@ -66,7 +67,7 @@ function noHistory(version: string, collections: number): PlanNote {
   return {
     ...{ version, step: null, code: 'NO_HISTORY' },
     message:
-      `the database has ${collections} collections and no history of migrations: ` +
+      `the database has ${plural(collections, 'collection')} and no history of migrations: ` +
       'say which it has already with "chroma-ops migrate baseline <version>", or with --adopt that it has none',
   }
 }

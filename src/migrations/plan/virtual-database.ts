@@ -1,6 +1,7 @@
 import type { ChromaApi } from '../../chroma/api.js'
 import { CollectionNotFoundError } from '../../chroma/errors.js'
 import { spaceOf } from '../../chroma/space.js'
+import { namesToChoose } from '../../core/own-collections.js'
 import type { CollectionDefinition, Space } from '../../core/records.js'
 import { MigrationError } from '../migration-error.js'
 import type { RecordMap } from '../record-map.js'
@@ -148,7 +149,7 @@ export class VirtualDatabase {
 
   async #there(): Promise<readonly string[]> {
     const there = await this.#api.listCollections(this.#tenant, this.#database, this.#signal)
-    return there.map(({ name }) => name)
+    return namesToChoose(there)
   }
 
   async #asItIs(origin: CollectionDefinition): Promise<VirtualCollection> {

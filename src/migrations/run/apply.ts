@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 
 import { asError, type OpsError } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import { recordSteps, type RecordedStep } from '../plan/record-steps.js'
 import { backupNeedOf, type BackupNeed } from '../plan/backup-need.js'
 import { VirtualDatabase } from '../plan/virtual-database.js'
@@ -123,7 +124,7 @@ async function begin(job: ApplyJob, recorded: readonly RecordedStep[], started: 
   const done = recorded.filter((step) => step.state === 'done').length
   const message = resumed
     ? `goes on behind step ${done} of run ${before?.runId ?? ''}`
-    : `${recorded.length} steps`
+    : plural(recorded.length, 'step')
   await addEvent({ ...job, version: migration.file.version }, resumed ? 'resumed' : 'started', message)
 }
 
@@ -141,7 +142,7 @@ async function end(job: ApplyJob, doer: StepDoer): Promise<void> {
     error: null,
   } as const
   await state.updateRow(version, (row) => ({ ...row, ...applied }))
-  await addEvent({ ...job, version }, 'applied', `${doer.results.length} steps`)
+  await addEvent({ ...job, version }, 'applied', plural(doer.results.length, 'step'))
 }
 
 async function skip(job: ApplyJob): Promise<Applied> {

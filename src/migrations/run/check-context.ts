@@ -3,6 +3,7 @@ import { readAll } from '../../chroma/read-by-ids.js'
 import { spaceOf } from '../../chroma/space.js'
 import { OpsError } from '../../core/errors.js'
 import { ExitCode } from '../../core/exit-code.js'
+import { isOrAre, plural } from '../../core/plural.js'
 import type { CheckContext, CollectionChecks, CollectionRequirement } from '../definition.js'
 import { collectionReads, findByName } from './collection-reads.js'
 
@@ -43,7 +44,7 @@ function checksOf(job: CheckJob, name: string): CollectionChecks {
         missing += documents.filter((document) => document === null).length
       if (missing > missingAtMost)
         throw new CheckFailedError(
-          `collection ${name}: ${missing} records have no document, at most ${missingAtMost} may lack one`,
+          `collection ${name}: ${plural(missing, 'record')} ${missing === 1 ? 'has' : 'have'} no document, at most ${missingAtMost} may lack one`,
         )
     },
   }
@@ -66,8 +67,12 @@ async function problemsOf(
   if (minRecords === undefined && maxRecords === undefined) return problems
   const records = await api.count(found, signal)
   if (minRecords !== undefined && records < minRecords)
-    problems.push(`it has ${records} records, at least ${minRecords} are expected`)
+    problems.push(
+      `it has ${plural(records, 'record')}, at least ${minRecords} ${isOrAre(minRecords)} expected`,
+    )
   if (maxRecords !== undefined && records > maxRecords)
-    problems.push(`it has ${records} records, at most ${maxRecords} are expected`)
+    problems.push(
+      `it has ${plural(records, 'record')}, at most ${maxRecords} ${isOrAre(maxRecords)} expected`,
+    )
   return problems
 }

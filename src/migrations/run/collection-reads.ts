@@ -1,7 +1,7 @@
 import type { ChromaApi } from '../../chroma/api.js'
-import { CollectionNotFoundError } from '../../chroma/errors.js'
 import { readAll, readByIds } from '../../chroma/read-by-ids.js'
 import { UsageError } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import type { CollectionReads } from '../definition.js'
 import { shownRecords } from '../operations/record-rows.js'
@@ -36,7 +36,7 @@ export function collectionReads(job: ReadsJob): CollectionReads {
     },
     async get(ids) {
       if (ids.length > MAX_IDS)
-        throw new UsageError(`${ids.length} ids at once: at most ${MAX_IDS} can be asked for`)
+        throw new UsageError(`${plural(ids.length, 'id')} at once: at most ${MAX_IDS} can be asked for`)
       const collection = await job.find()
       if (collection === null || ids.length === 0) return []
       const records: MigrationRecord[] = []
@@ -63,11 +63,7 @@ export function findByName(
   name: string,
 ): () => Promise<CollectionDefinition> {
   const { api, tenant, database, signal } = of
-  return async () => {
-    const found = await api.findCollection({ tenant, database, name }, signal)
-    if (found === undefined) throw new CollectionNotFoundError([name])
-    return found
-  }
+  return () => api.getCollection({ tenant, database, name }, signal)
 }
 
 async function* one(ids: readonly string[]): AsyncGenerator<readonly string[]> {

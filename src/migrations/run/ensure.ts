@@ -1,4 +1,5 @@
 import { GuardError } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import { plan } from '../plan/plan.js'
 import { readState, type StateContents } from '../state/state-store.js'
 import { requireEnvironment } from './environment.js'
@@ -93,7 +94,7 @@ async function refuseHeavy(
   for (const { version, name, steps } of migrations)
     for (const { records, title } of steps)
       if (records !== null && records > job.maxStartupRecords)
-        throw notAtStartup(`${titleOf({ version, name })}, "${title}", reads ${records} records`)
+        throw notAtStartup(`${titleOf({ version, name })}, "${title}", reads ${plural(records, 'record')}`)
 }
 
 function notAtStartup(why: string): GuardError {

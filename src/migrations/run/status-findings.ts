@@ -1,3 +1,4 @@
+import { plural } from '../../core/plural.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import { isHousekeeping, ownLabel } from '../../core/own-collections.js'
 import { findDrift } from '../state/fingerprints.js'
@@ -19,7 +20,7 @@ export function findingsOf(of: {
     findings.push({
       code: 'NO_HISTORY',
       version: null,
-      message: `${own.length} collections, and no history of migrations`,
+      message: `${plural(own.length, 'collection')}, and no history of migrations`,
       hint: 'say what is applied already with "chroma-ops migrate baseline <version>", or "chroma-ops migrate up --adopt"',
     })
   // What is being changed is not what it was, for good reasons.

@@ -1,3 +1,4 @@
+import { plural } from '../../core/plural.js'
 import type { MigrationRow, StepRow } from '../state/row.js'
 import { describeSwap } from '../swap/describe-swap.js'
 import type { LockDescription, MigrationState } from './status.js'
@@ -64,7 +65,7 @@ function progressOf({ steps, direction }: MigrationRow): string {
   const back = direction === 'down' ? 'on the way back, ' : ''
   const done = steps.filter(({ state }) => state === 'done').length
   const last = steps.at(-1)
-  if (last?.state !== 'running') return `${back}${done} steps done`
+  if (last?.state !== 'running') return `${back}${plural(done, 'step')} done`
   return `${back}step ${steps.length}, ${last.title}${detailOf(last)}`
 }
 

@@ -1,4 +1,5 @@
 import { asError, GuardError, type OpsError } from '../../core/errors.js'
+import { plural } from '../../core/plural.js'
 import { buildPlan } from '../plan/build-plan.js'
 import { requirePlan } from '../plan/compare-plan.js'
 import type { MigrationPlan } from '../plan/migration-plan.js'
@@ -104,7 +105,7 @@ async function requireHistory(job: UpJob, contents: StateContents): Promise<void
   const some = names.slice(0, 3).join(', ')
   throw new GuardError(
     'NO_HISTORY',
-    `the database ${job.database} has ${names.length} collections (${some}) and no history of migrations`,
+    `the database ${job.database} has ${plural(names.length, 'collection')} (${some}) and no history of migrations`,
     {
       hint:
         'say which migrations it has already with "chroma-ops migrate baseline <version>", ' +

@@ -1,4 +1,5 @@
 import { GuardError } from '../../core/errors.js'
+import { plural, wasOrWere } from '../../core/plural.js'
 import { shellWord } from '../../core/shell-word.js'
 import { recordSteps } from '../plan/record-steps.js'
 import { VirtualDatabase } from '../plan/virtual-database.js'
@@ -79,7 +80,7 @@ async function requireUndo(
   if (records > 0)
     throw new GuardError(
       'DATA_LOSS',
-      `${records} records of ${undo.live.name} were written since ${titleOf(row)} was applied, and their vectors do not fit the old collection`,
+      `${plural(records, 'record')} of ${undo.live.name} ${wasOrWere(records)} written since ${titleOf(row)} was applied, and their vectors do not fit the old collection`,
       { hint: 'write them again after going back, or leave them behind with --accept-data-loss' },
     )
 }

@@ -1,4 +1,5 @@
 import { GuardError } from '../../core/errors.js'
+import { plural, wasOrWere } from '../../core/plural.js'
 import { dropCollection, findById } from '../../transfer/commit-shadow.js'
 import type { StepContext } from '../step-outcome.js'
 import { differences } from './catch-up.js'
@@ -47,7 +48,7 @@ export async function completeSwap(
   if (written > 0 && !acceptDataLoss)
     throw new GuardError(
       'KEPT_WRITTEN_TO',
-      `${written} records of ${undo.kept.name} were written since it was replaced: clients still hold its id`,
+      `${plural(written, 'record')} of ${undo.kept.name} ${wasOrWere(written)} written since it was replaced: clients still hold its id`,
       { hint: `restart them, and copy what is missing into ${undo.live.name} before it is dropped` },
     )
   const kept = await findById(api, undo.kept, undo.kept.id, signal)

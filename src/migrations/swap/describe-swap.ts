@@ -1,4 +1,5 @@
 import type { JsonValue } from '../../core/json.js'
+import { isOrAre, plural } from '../../core/plural.js'
 import { phaseIsAtLeast, progressFromJson, type SwapPhase, type SwapProgress } from './progress.js'
 
 export type { SwapPhase } from './progress.js'
@@ -33,5 +34,5 @@ function textOf(progress: SwapProgress): string {
   if (phase === 'SWAP_INTENT')
     return `${phase}: ${live} is being replaced by ${shadow}, and may be missing; the old one is called ${old} then`
   if (phaseIsAtLeast(progress, 'SWAPPED')) return `${phase}: ${live} is the new one, the old one is ${old}`
-  return `${phase}: ${copied} records are in ${shadow}; ${live} is as it was`
+  return `${phase}: ${plural(copied, 'record')} ${isOrAre(copied)} in ${shadow}; ${live} is as it was`
 }

@@ -1,5 +1,6 @@
 import { sleep } from '../../core/abort.js'
 import { KEPT_KEY } from '../../core/migration-keys.js'
+import { isOrAre, plural, wasOrWere } from '../../core/plural.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import { ChromaInvalidRequestError } from '../../chroma/errors.js'
 import { spoolIds } from '../../chroma/read-by-ids.js'
@@ -106,7 +107,7 @@ export async function adoptIntruders(job: AdoptJob): Promise<readonly string[]> 
   }
   if (empty > 0)
     notes.push(
-      `${empty} empty collections were made as ${target.name} while the name was free, and were removed: restart the applications that made them`,
+      `${plural(empty, 'empty collection')} ${wasOrWere(empty)} made as ${target.name} while the name was free, and removed: restart the applications that made them`,
     )
   return notes
 }
@@ -126,13 +127,15 @@ async function adopt(job: AdoptJob, intruder: CollectionDefinition): Promise<str
       }
   } catch (error) {
     if (!(error instanceof ChromaInvalidRequestError)) throw error
-    return `an application made ${target.name} while the name was free and wrote ${records} records to it, which cannot be carried over (${error.message}): they are in ${intruder.name}`
+    return `an application made ${target.name} while the name was free and wrote ${plural(records, 'record')} to it, which cannot be carried over (${error.message}): see ${intruder.name}`
   } finally {
     await list.dispose()
   }
   const conflicts =
-    total.conflicts === 0 ? '' : `, ${total.conflicts} were changed in ${target.name} too and are not`
-  return `an application made ${target.name} while the name was free and wrote ${records} records to it: ${total.carried} are carried over${conflicts}; it is kept as ${intruder.name}`
+    total.conflicts === 0
+      ? ''
+      : `, ${total.conflicts} ${wasOrWere(total.conflicts)} changed in ${target.name} too and ${isOrAre(total.conflicts)} not`
+  return `an application made ${target.name} while the name was free and wrote ${plural(records, 'record')} to it: ${total.carried} ${isOrAre(total.carried)} carried over${conflicts}; it is kept as ${intruder.name}`
 }
 
 async function adoptRecords(
@@ -153,11 +156,11 @@ function lateNotes({ old, fresh }: DrainJob, { carried, conflicts }: Carried): r
   const notes: string[] = []
   if (carried > 0)
     notes.push(
-      `${carried} late writes to the old collection (now ${old.name}) were carried into ${fresh.name}: restart the clients that still hold its id`,
+      `${plural(carried, 'late write')} to the old collection (now ${old.name}) ${wasOrWere(carried)} carried into ${fresh.name}: restart the clients that still hold its id`,
     )
   if (conflicts > 0)
     notes.push(
-      `${conflicts} late writes to the old collection (now ${old.name}) were not carried over: the same records were changed in ${fresh.name}`,
+      `${plural(conflicts, 'late write')} to the old collection (now ${old.name}) ${wasOrWere(conflicts)} not carried over: the same records were changed in ${fresh.name}`,
     )
   return notes
 }

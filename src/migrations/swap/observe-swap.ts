@@ -1,3 +1,4 @@
+import { namesToChoose } from '../../core/own-collections.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import { CollectionNotFoundError } from '../../chroma/errors.js'
 import type { StepContext } from '../step-outcome.js'
@@ -53,8 +54,5 @@ export async function observeSwap(
       return fresh === undefined ? { kind: 'copy lost', old } : { kind: 'in the hole', old, fresh, progress }
   }
   if (named !== undefined) return { kind: 'not swapped', source: named, all }
-  throw new CollectionNotFoundError(
-    [live],
-    all.map(({ name }) => name),
-  )
+  throw new CollectionNotFoundError([live], namesToChoose(all))
 }

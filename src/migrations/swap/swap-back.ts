@@ -1,5 +1,7 @@
 import { CollectionNotFoundError } from '../../chroma/errors.js'
 import { GuardError } from '../../core/errors.js'
+import { namesToChoose } from '../../core/own-collections.js'
+import { isOrAre, plural, wasOrWere } from '../../core/plural.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import { dropCollection } from '../../transfer/commit-shadow.js'
 import { nameWithSuffix } from '../../transfer/shadow-name.js'
@@ -130,7 +132,7 @@ async function observe(undo: SwapBackUndo, context: StepContext): Promise<Seen> 
   const all = await api.listCollections(tenant, database, signal)
   const old = all.find(({ id }) => id === undo.kept.id)
   const fresh = all.find(({ id }) => id === undo.live.id)
-  const names = all.map(({ name }) => name)
+  const names = namesToChoose(all)
   if (old === undefined) throw new CollectionNotFoundError([undo.kept.name], names)
   if (fresh === undefined) throw new CollectionNotFoundError([undo.live.name], names)
   if (fresh.name === undo.live.name) return { old, fresh, place: 'live' }
@@ -163,11 +165,13 @@ async function settle(
   // The last look finds those of the first once more.
   const conflicts = carried.at(-1)?.conflicts ?? 0
   if (count > 0)
-    notes.push(`${count} records written since the cutover were carried back into ${undo.live.name}`)
+    notes.push(
+      `${plural(count, 'record')} written since the cutover ${wasOrWere(count)} carried back into ${undo.live.name}`,
+    )
   const lost = conflicts + (left === null ? 0 : totalOf(left))
   if (lost > 0) {
     notes.push(
-      `${lost} records written since the cutover are not in ${undo.live.name}: they are kept in ${fresh.name}`,
+      `${plural(lost, 'record')} written since the cutover ${isOrAre(lost)} not in ${undo.live.name}: kept in ${fresh.name}`,
     )
     return notes
   }
@@ -184,7 +188,7 @@ function refuseLoss(undo: SwapBackUndo, written: WrittenSince): void {
   const why = undo.newVectors ? 'their vectors are others than those of the old collection; ' : ''
   throw new GuardError(
     'DATA_LOSS',
-    `${total} records of ${undo.live.name} were written since the cutover (${added} added, ${changed} changed, ${deleted} deleted) and would be lost`,
+    `${plural(total, 'record')} of ${undo.live.name} ${wasOrWere(total)} written since the cutover (${added} added, ${changed} changed, ${deleted} deleted) and would be lost`,
     {
       hint: `${why}accept that with: chroma-ops migrate down --accept-data-loss; the new collection is kept then`,
     },

@@ -3,6 +3,7 @@ import { spaceOf } from '../../chroma/space.js'
 import { pickRows } from '../../core/batch-rows.js'
 import { concatBatches } from '../../core/concat-batches.js'
 import { GuardError } from '../../core/errors.js'
+import { isOrAre, plural } from '../../core/plural.js'
 import type { CollectionDefinition, RecordBatch, Space } from '../../core/records.js'
 import { findById } from '../../transfer/commit-shadow.js'
 import { compareRecord } from '../../transfer/compare-record.js'
@@ -40,7 +41,7 @@ export async function verifyCopy(job: VerifyJob): Promise<void> {
   const records = await verifyPayload(job)
   const { api, signal } = job
   const counted = await api.count(target, signal)
-  if (counted !== records) fail(job, `it counts ${counted} records instead of ${records}`)
+  if (counted !== records) fail(job, `it counts ${plural(counted, 'record')} instead of ${records}`)
   await fillSample(job)
   await verifySample(job)
   await verifyQueries(job, target)
@@ -60,12 +61,17 @@ async function verifyPayload(job: VerifyJob): Promise<number> {
   let records = 0
   const read = differences({ ...job, collection: target, ledger, side: 'target', vectors: false })
   for await (const { added, changed, gone, records: count } of read) {
-    if (gone.length > 0) fail(job, `${gone.length} records are missing, such as ${gone[0] ?? ''}`)
-    if (added.length > 0) fail(job, `${added.length} records should not be there, such as ${added[0] ?? ''}`)
+    if (gone.length > 0)
+      fail(job, `${plural(gone.length, 'record')} ${isOrAre(gone.length)} missing, such as ${gone[0] ?? ''}`)
+    if (added.length > 0)
+      fail(job, `${plural(added.length, 'record')} should not be there, such as ${added[0] ?? ''}`)
     const mended = await withoutForeignLists(job, changed)
     const doubtful = changed.filter((id) => !mended.has(id))
     if (doubtful.length > MOST_DOUBTFUL)
-      fail(job, `${doubtful.length} records differ, such as ${doubtful[0] ?? ''}`)
+      fail(
+        job,
+        `${plural(doubtful.length, 'record')} ${doubtful.length === 1 ? 'differs' : 'differ'}, such as ${doubtful[0] ?? ''}`,
+      )
     await verifyDoubtful(job, doubtful)
     records += count
   }
@@ -136,7 +142,10 @@ async function verifyQueries(job: VerifyJob, target: CollectionDefinition): Prom
   const own = await fetchTarget(job, await chooseIds(ledger, queried))
   const lost = await countLostToQueries({ api, target, signal }, space, own)
   if (lost > LOST_SHARE * own.ids.length)
-    fail(job, `${lost} of ${own.ids.length} records are not found by a query with their own vector`)
+    fail(
+      job,
+      `${lost} of ${plural(own.ids.length, 'record')} ${isOrAre(lost)} not found by a query with their own vector`,
+    )
   if (options.recall === undefined) return
   const { queries, k: neighbours, min } = { ...DEFAULT_RECALL, ...options.recall }
   const ids = await chooseIds(ledger, queries)

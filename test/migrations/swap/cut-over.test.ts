@@ -159,7 +159,7 @@ test('50 records that a client writes to the old collection after the cutover ar
     expect.stringMatching(
       /^52 late writes to the old collection \(now docs\.old-\w+\) were carried into docs: restart/,
     ),
-    expect.stringContaining('1 late writes'),
+    expect.stringContaining('1 late write to'),
   ])
   const live = await api().getCollection(docs)
   expect(await api().count(live)).toBe(69)

@@ -126,7 +126,7 @@ describe('down', () => {
     const { notes } = await swapBack(undo, stepContext(api(), tempDir), { acceptDataLoss: true, carry: true })
 
     const name = `docs.reverted-${undo.live.id.slice(0, 8)}`
-    expect(notes).toEqual([`4 records written since the cutover are not in docs: they are kept in ${name}`])
+    expect(notes).toEqual([`4 records written since the cutover are not in docs: kept in ${name}`])
     expect((await api().getCollection(docs)).id).toBe(source.id)
     expect(await api().count(await api().getCollection({ ...docs, name }))).toBe(31)
   })
