@@ -44,10 +44,11 @@ export function addEndFlags(command: Command): Command {
 function descriptionOf(side: ServerSide, setting: Setting<unknown>): string {
   if (setting === catalogue.url) return side === 'from' ? 'the server to copy from' : 'the server to copy to'
   if (setting === catalogue.keyFile) return `the key of --${side}-cert-file (PEM)`
-  if (side === 'from') return setting.description
+  const description = setting.description.replaceAll('--cloud', `--${side}-cloud`)
+  if (side === 'from') return description
   if (setting === catalogue.tenant) return 'the tenant to copy into (default: where each came from)'
   if (setting === catalogue.database) return 'the database to copy into (default: where each came from)'
-  return setting.description
+  return description
 }
 
 /** Throws a {@link UsageError} when a server is not named, or something that is meant for one server is given. */

@@ -10,6 +10,7 @@ import { withAudit } from './audit.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
 import { addEndFlags, copyEnds, refuseUnnamedTarget } from './copy-ends.js'
+import { naming } from './copy-hints.js'
 import { pairsOf, parsed, repeated } from './parse.js'
 
 interface Flags {
@@ -83,8 +84,8 @@ async function copy(context: CommandContext, command: Command): Promise<void> {
     import('./describe-copy.js'),
   ])
   const job: CopyJob = {
-    from: await ends.from.openServer(),
-    to: await ends.to.openServer(),
+    from: await naming(['from'], () => ends.from.openServer()),
+    to: await naming(['to'], () => ends.to.openServer()),
     scope: ends.scope,
     tempDir: await context.tempDir(),
     collections: flags.collection,
@@ -107,7 +108,7 @@ async function copy(context: CommandContext, command: Command): Promise<void> {
     signal,
   }
   if (dryRun) {
-    const plan = await planCopy(job)
+    const plan = await naming(['from', 'to'], () => planCopy(job))
     context.finish(plan.exitCode)
     output.result({ dryRun: true, ...plan }, texts.describeCopyPlan)
     return
@@ -115,7 +116,7 @@ async function copy(context: CommandContext, command: Command): Promise<void> {
   const summary = await withAudit(
     context,
     { repository: null, command: 'copy', details: detailsOf(job) },
-    () => copyCollections(job),
+    () => naming(['from', 'to'], () => copyCollections(job)),
     ({ records, written, deleted, equal }) => ({ records, written, deleted, equal }),
   )
   context.finish(summary.exitCode)

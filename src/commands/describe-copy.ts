@@ -13,6 +13,7 @@ import type { LimitFinding } from '../transfer/target-limits.js'
 
 /** Ids of offenders that are shown; all that were kept are in the JSON. */
 const SHOWN_IDS = 3
+const FIGURES = ['records', 'size', 'there now', 'to write', 'to delete']
 
 export function describeCopy(summary: CopySummary, style: Style): string {
   const { from, to, collections, records, written, changed, deleted, durationMs } = summary
@@ -35,12 +36,25 @@ export function describeCopy(summary: CopySummary, style: Style): string {
 
 function verdictOf({ equal, collections }: CopySummary, style: Style): string {
   if (equal === null) return 'nothing was left to copy'
-  if (equal) return style.good('every record compared with the source: equal')
+  if (equal)
+    return `${style.good('every record compared with the source: equal')}${roundingText(collections)}`
   if (collections.some(({ consistency }) => consistency?.kind === 'fuzzy'))
     return style.warning(
-      'the source was written to: every record was equal when it was read; copy --sync brings over what came later',
+      'the source was written to: every record was equal when it was read; the same command with --sync brings over what came later, with --sync --delete also what was deleted',
     )
   return 'every record of the source is there; the targets have others beside them, or were not to be changed'
+}
+
+/** What Chroma itself rounds when it stores a value is no difference, but is told. */
+function roundingText(collections: CopySummary['collections']): string {
+  const sum = (kind: 'vectors' | 'metadataFloats') =>
+    collections.reduce((total, { tolerated }) => total + tolerated[kind], 0)
+  const [vectors, floats] = [sum('vectors'), sum('metadataFloats')]
+  const parts = [
+    ...(vectors > 0 ? [plural(vectors, 'vector')] : []),
+    ...(floats > 0 ? [plural(floats, 'float')] : []),
+  ]
+  return parts.length === 0 ? '' : ` but for rounding of ${parts.join(' and ')} by Chroma`
 }
 
 function describeCollection(collection: CollectionCopied, style: Style): string[] {
@@ -76,9 +90,9 @@ export function describeCopyPlan(plan: CopyPlan, style: Style): string {
     ...createTenants.map((tenant) => `  create tenant ${tenant}`),
     ...createDatabases.map((database) => `  create database ${database}`),
     table(
-      ['collection', 'to', 'action', 'records', 'size', 'there now', 'to write'],
+      ['collection', 'to', 'action', ...FIGURES],
       collections.map((collection) => planRow(collection, style)),
-      ['records', 'size', 'there now', 'to write'],
+      FIGURES,
     ),
     `${plural(collections.length, 'collection')}, ${plural(records, 'record')}, ${bytes(plan.bytes)}`,
     fits
@@ -109,7 +123,8 @@ function planRow(collection: PlannedCopy, style: Style): string[] {
     grouped(records),
     shortBytes(collection.bytes),
     existingRecords === null ? '-' : grouped(existingRecords),
-    difference === null ? '-' : grouped(difference.missing + difference.differing),
+    difference === null ? '-' : grouped(difference.missing + difference.changes),
+    difference === null ? '-' : grouped(difference.deletes),
   ]
 }
 

@@ -1,5 +1,5 @@
 import { serverLookup } from '../chroma/server-lookup.js'
-import { GuardError } from '../core/errors.js'
+import { GuardError, UsageError } from '../core/errors.js'
 import { displayName } from '../core/records.js'
 import { namesText, TargetExistsError } from './errors.js'
 import type { CopyJob } from './copy-job.js'
@@ -8,6 +8,7 @@ import { planItems, type PlannedItem } from './plan-items.js'
 import { refuseAll, settleChecks } from './refusals.js'
 import type { RestoreRecordsJob } from './restore-job.js'
 import { RestoreJournal } from './restore-journal.js'
+import { nameProblem } from './shadow-name.js'
 import { surveyTargets, type TargetSurvey } from './survey-targets.js'
 
 /** What a copy is going to do, as the shared engine takes it. */
@@ -26,11 +27,14 @@ export interface PlannedCopyWork {
 /** Decides for each collection what happens to it; what is refused has the action `refuse`. Writes nothing. */
 export async function planCopyItems(copy: CopyJob, job: RestoreRecordsJob): Promise<PlannedCopyWork> {
   const { items, api, stateDir, origin, signal } = job
+  // Of a shorter name, the server does not even say that there is no such database.
+  for (const { target } of items) if (target.database.length < 3) refuseDatabase(target.database)
   const survey = await surveyTargets(
     api,
     items.map(({ target }) => target),
     signal,
   )
+  for (const { database } of survey.missingDatabases) refuseDatabase(database)
   const journal = await RestoreJournal.open(stateDir, origin.id, 'copy')
   const copied = await RestoreJournal.open(stateDir, origin.id, 'copied')
   const base = planItems(job, survey, journal)
@@ -41,7 +45,9 @@ export async function planCopyItems(copy: CopyJob, job: RestoreRecordsJob): Prom
     planned = base.map((item, at) => {
       const { existing } = item
       const fill = filled[at]
-      if (existing === null || fill?.action !== 'overwrite') return item
+      if (existing === null || fill === undefined) return item
+      // Of another space or dimension: that is what is to be told, not that it exists.
+      if (fill.action !== 'overwrite') return job.mode === 'create' && fill.action === 'refuse' ? fill : item
       const isOwn = journal.has(existing.id) || copied.has(pairOf(existing.id, item.item.definition.id))
       if (isOwn && job.mode === 'create') {
         synced.add(fill)
@@ -76,6 +82,8 @@ export function refuseCopies(planned: readonly PlannedItem[]): void {
         refused.map(({ item }) => item.target),
         { hint: EXISTS_HINT },
       )
+    const unfit = planned.flatMap(({ refusal }) => (refusal?.code === UNFIT ? [refusal.message] : []))
+    if (unfit.length > 0) throw new GuardError(UNFIT, namesText(unfit), { hint: UNFIT_HINT })
     refuseAll(planned)
   } else {
     throw new GuardError(FOREIGN, namesText(foreign), {
@@ -87,6 +95,8 @@ export function refuseCopies(planned: readonly PlannedItem[]): void {
 const EXISTS_HINT =
   'bring up to date with --sync what an earlier copy has made, or choose what happens to it with --mode replace, missing or overwrite, or another name with --rename'
 const FOREIGN = 'RESTORE_TARGET_FOREIGN'
+const UNFIT = 'RESTORE_TARGET_UNFIT'
+const UNFIT_HINT = 'choose another name with --rename, or --mode replace without --sync'
 
 /** How the action is called in what a copy says of itself. */
 export function copyActionOf(planned: PlannedItem, isSynced: boolean): CopyAction {
@@ -109,7 +119,7 @@ export async function refuseShrinking(copy: CopyJob, work: PlannedCopyWork): Pro
     if (item.records * 2 < there)
       throw new GuardError(
         'COPY_SHRINKS',
-        `${displayName(item.definition)} has ${item.records} records, ${displayName(item.target)} ${there}: most would be deleted`,
+        `${displayName(item.target)} has ${there} records, ${displayName(item.definition)} only ${item.records}: most would be deleted`,
         { hint: '--allow-shrink deletes them' },
       )
   }
@@ -119,6 +129,12 @@ export async function refuseShrinking(copy: CopyJob, work: PlannedCopyWork): Pro
 export function removesExtra(copy: CopyJob, { action }: PlannedItem): boolean {
   if (action !== 'overwrite') return false
   return copy.sync === true ? copy.deleteExtra === true : true
+}
+
+/** Throws a {@link UsageError} when no database can be created under this name. */
+function refuseDatabase(name: string): void {
+  const hint = nameProblem(name)
+  if (hint !== null) throw new UsageError(`there can be no database "${name}"`, { hint })
 }
 
 function refuseForeign(item: PlannedItem): PlannedItem {

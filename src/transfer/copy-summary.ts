@@ -110,7 +110,11 @@ export interface PlannedCopy extends Omit<PlannedCollection, 'action'> {
 export interface PlannedDifference {
   readonly missing: number
   readonly differing: number
+  /** Of them, those that would be written over. */
+  readonly changes: number
   /** Records that only the target has. */
   readonly extra: number
+  /** Of them, those that would be deleted. */
+  readonly deletes: number
   readonly samples: readonly Difference[]
 }

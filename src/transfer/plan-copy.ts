@@ -111,6 +111,7 @@ async function readAll(
   const { definition } = item
   const { progress } = records
   if (existing !== null && (action === 'add-missing' || action === 'overwrite')) {
+    const removes = removesExtra(job, planned)
     const pass = await copyPass({
       source,
       definition,
@@ -120,7 +121,7 @@ async function readAll(
       number: 1,
       apply: false,
       change: false,
-      remove: removesExtra(job, planned),
+      remove: removes,
       inTurn: (write) => write(),
       onBatch: (batch) => {
         check.add(batch)
@@ -130,7 +131,10 @@ async function readAll(
       signal,
     })
     const { missing, differing, extra, samples, withoutVector } = pass
-    return { difference: { missing, differing, extra, samples }, withoutVector }
+    const deletes = removes ? extra : 0
+    // What is only added to keeps its own records.
+    const changes = action === 'overwrite' ? differing : 0
+    return { difference: { missing, differing, changes, extra, deletes, samples }, withoutVector }
   }
   const reader = await source.openCollection(definition, signal)
   const task = displayName(definition)

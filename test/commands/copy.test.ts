@@ -10,6 +10,7 @@ import { numberedBatch } from '../helpers/backups.js'
 import { seedCollection, TENANT, twoServersForSuite } from '../helpers/copies.js'
 import { startFaultProxy } from '../helpers/fault-proxy.js'
 import { closeServer, listen } from '../helpers/http-server.js'
+import { sampleBatch } from '../helpers/records.js'
 import { collectionsOf } from '../helpers/restores.js'
 import { documentOf, runCli } from '../helpers/run-cli.js'
 
@@ -124,6 +125,56 @@ describe('copy', () => {
       stderr: expect.stringContaining('--mode missing adds'),
     })
     expect(await runCli([...stranger, '--sync', '--mode', 'overwrite'])).toMatchObject({ exitCode: 0 })
+  })
+
+  test('a plan says how many records would be written over and deleted', async () => {
+    const name = await docs()
+    await run(name)
+    const source = (await collectionsOf(from(), name)).get('docs')
+    if (source === undefined) throw new Error('no source')
+    await from().deleteRecords(source, ['r1', 'r2'])
+    const plan = async (...args: readonly string[]) =>
+      documentOf(await run(name, '--dry-run', '--json', ...args))
+    const difference = { missing: 0, differing: 0, extra: 2 }
+    expect(await plan('--sync')).toMatchObject({
+      collections: [{ difference: { ...difference, deletes: 0 } }],
+    })
+    expect(await plan('--sync', '--delete')).toMatchObject({
+      collections: [{ difference: { ...difference, deletes: 2 } }],
+    })
+    const { stdout } = await run(name, '--sync', '--delete', '--dry-run')
+    expect(stdout).toMatch(/to delete\n.* sync +28 .* 30 +0 +2\n/)
+  })
+
+  test('what Chroma rounds is told', async () => {
+    const name = await database()
+    const configuration = new Map([['hnsw', new Map([['space', 'cosine']])]])
+    await seedCollection(
+      from(),
+      { database: name, name: 'docs' },
+      sampleBatch({ rows: 100, dimension: 16 }),
+      {
+        configuration,
+      },
+    )
+    const { stdout } = await run(name)
+    expect(stdout).toMatch(/equal but for rounding of [0-9]+ vectors/)
+  })
+
+  test('--sync to a collection that cannot take the records says why', async () => {
+    const name = await docs()
+    await to().createDatabase(TENANT, name)
+    await seedCollection(to(), { database: name, name: 'docs' }, numberedBatch(3, 5))
+    const { exitCode, stderr } = await run(name, '--sync')
+    expect(stderr).toMatch(/has dimension 5, the source [0-9]+\n.*--mode replace without --sync/)
+    expect(exitCode).toBe(15)
+  })
+
+  test.each(['k9', 'a b c'])('a database cannot be called %j', async (bad) => {
+    expect(await run(await docs(1), '--to-database', bad)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(`there can be no database "${bad}"`),
+    })
   })
 
   test('--read-only refuses, a plan does not', async () => {
@@ -247,5 +298,23 @@ describe('which servers', () => {
     expect([...seen.from]).toEqual(['["Bearer from-secret",null]'])
     expect([...seen.to]).toEqual(['["Bearer to-secret",null]'])
     expect(stdout + stderr).not.toMatch(/secret|for-one|for-the/)
+    expect(stderr).toContain('--to-token-file, or --to-header')
+  })
+
+  test('hints name the flags of the server that they are about, also when it refuses later', async () => {
+    const name = await docs(1)
+    const proxy = await startFaultProxy({
+      target: chromas[0]().url,
+      decide: ({ path: requested }) =>
+        requested.endsWith('/collections') || requested.includes('/collections?')
+          ? { kind: 'status', status: 401 }
+          : undefined,
+    })
+    const { exitCode, stderr } = await runCli([
+      ...['copy', '--from-url', proxy.url, '--to-url', chromas[1]().url, '--from-database', name],
+    ])
+    await proxy.close()
+    expect(stderr).toContain('--from-token-file or --to-token-file, or --from-header or --to-header')
+    expect(exitCode).toBe(14)
   })
 })

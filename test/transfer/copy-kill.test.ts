@@ -15,7 +15,7 @@ import { collectionsOf } from '../helpers/restores.js'
 import { expectSameContents, type ServerContents } from '../helpers/server-contents.js'
 
 /** `npm run test:soak` kills more often. */
-const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 3)
+const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 2)
 const { chromas, from, to, copy, database, contents } = twoServersForSuite()
 const sizes = new Map([
   ['first', 400],
