@@ -156,6 +156,7 @@ async function record(test: MigrationTestJob, database: string): Promise<readonl
       version: migration.version,
       virtual: new VirtualDatabase(place),
       earlier: [],
+      sameFile: false,
       concurrency: job.concurrency,
     }),
   )

@@ -1,8 +1,9 @@
 import { isMetadataDouble } from '../record.js'
+import { functionText } from './function-text.js'
 
 /**
  * A text that is the same for equal values, whatever the order of their keys; for hashes. Functions count with
- * their source text. Throws a TypeError for what refers to itself.
+ * what their source does, not with how it is formatted. Throws a TypeError for what refers to itself.
  */
 export function canonicalText(value: unknown): string {
   return textOf(value, [])
@@ -10,7 +11,7 @@ export function canonicalText(value: unknown): string {
 
 function textOf(value: unknown, parents: readonly unknown[]): string {
   if (value === undefined) return 'undefined'
-  if (typeof value === 'function') return `function ${JSON.stringify(sourceOf(value))}`
+  if (typeof value === 'function') return `function ${JSON.stringify(functionText(value))}`
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'symbol') return 'symbol'
   // JSON makes null of them.
@@ -38,9 +39,4 @@ function numberText(value: number): string {
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
-}
-
-/** Checked out with other line ends it is the same function. */
-function sourceOf(value: object): string {
-  return Function.prototype.toString.call(value).replaceAll('\r\n', '\n')
 }

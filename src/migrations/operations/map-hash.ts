@@ -7,7 +7,7 @@ import type { RecordOperator } from '../record-operator.js'
 import { canonicalText } from './canonical-text.js'
 
 /**
- * Differs when the operators, their order, the source text of their functions or their settings differ. Not
+ * Differs when the operators, their order, the source of their functions or their settings differ. Not
  * what only changes the pace: batch, concurrency, calls per minute, cost.
  */
 export function mapHash(operators: readonly RecordOperator[]): string {

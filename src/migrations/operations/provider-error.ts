@@ -1,4 +1,5 @@
 import { asError } from '../../core/errors.js'
+import { maskSecrets } from '../../core/mask-secrets.js'
 import { parseRetryAfter } from '../../core/retry-after.js'
 import type { RetryHints } from '../../core/retry-hints.js'
 
@@ -54,8 +55,7 @@ function memberOf(value: unknown, key: string): unknown {
 
 /** Providers like to repeat the key that they refuse; other long words are not worth the risk. */
 function withoutKeys(message: string): string {
-  return message
-    .replace(/\b((?:sk|pk|rk|hf|gsk|xai|pa)[-_]|Bearer )[\w*.-]{8,}/g, '$1***')
+  return maskSecrets(message.slice(0, 2_000))
     .replace(/\b[\w-]{32,}/g, '***')
     .slice(0, 500)
 }

@@ -76,7 +76,7 @@ export function stepTitle(step: Step): string {
 }
 
 /**
- * Differs when the operation, its arguments or the source text of its functions differ; 64 hexadecimal digits.
+ * Differs when the operation, its arguments or the source of its functions differ; 64 hexadecimal digits.
  * What a function closes over does not count: the checksum of the file does.
  */
 export function stepHash(step: Step): string {

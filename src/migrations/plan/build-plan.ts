@@ -2,11 +2,13 @@ import { hash } from 'node:crypto'
 
 import type { ChromaApi } from '../../chroma/api.js'
 import { spaceOf } from '../../chroma/space.js'
+import { throwIfAborted } from '../../core/errors.js'
 import { stringifyJson } from '../../core/json.js'
 import type { CollectionDefinition } from '../../core/records.js'
 import type { EmbeddingCache } from '../embedding-cache.js'
 import { isForeignEnvironment } from '../run/environment.js'
-import type { SelectedMigration, Selection } from '../run/select.js'
+import { refusedBefore } from '../run/failure.js'
+import { isSameFile, type SelectedMigration, type Selection } from '../run/select.js'
 import { describeHolder } from '../state/describe-holder.js'
 import type { StateContents } from '../state/state-store.js'
 import { readLock } from '../state/unlock.js'
@@ -21,6 +23,8 @@ export interface BuildPlanJob {
   readonly api: ChromaApi
   readonly tenant: string
   readonly database: string
+  /** Of the migrations, for messages. */
+  readonly directory: string
   readonly environment: string | null
   readonly contents: StateContents
   readonly selection: Selection
@@ -56,7 +60,10 @@ export async function buildPlan(job: BuildPlanJob): Promise<BuiltPlan> {
   const migrations: PlannedMigration[] = []
   const recorded: PlannedSteps[] = []
   for (const migration of selection.selected) {
-    const planned = await planMigration(job, migration, { virtual, latencyMs })
+    const planned = await planMigration(job, migration, { virtual, latencyMs }).catch((error: unknown) => {
+      throwIfAborted(signal)
+      throw refusedBefore(error, { file: migration.file, directory: job.directory, at: 'up' })
+    })
     migrations.push(planned.migration)
     recorded.push(planned.recorded)
   }
@@ -92,9 +99,10 @@ export async function buildPlan(job: BuildPlanJob): Promise<BuiltPlan> {
 
 async function planMigration(
   job: BuildPlanJob,
-  { file, row, resumed }: SelectedMigration,
+  migration: SelectedMigration,
   shared: { readonly virtual: VirtualDatabase; readonly latencyMs: number },
 ): Promise<{ migration: PlannedMigration; recorded: PlannedSteps }> {
+  const { file, row, resumed } = migration
   const { version, name, checksum, definition } = file
   const { description, startup = 'allowed' } = definition
   const facts = { version, name, description, checksum, startup }
@@ -106,8 +114,9 @@ async function planMigration(
   const { api, tenant, database, concurrency, tempDir, cache, signal } = job
   const earlier = resumed ? (row?.steps ?? []) : []
   const recordJob = { api, tenant, database, concurrency, tempDir, cache, signal, version, earlier }
+  const sameFile = isSameFile(migration)
   const { virtual, latencyMs } = shared
-  const steps = await recordSteps((context) => definition.up(context), { ...recordJob, virtual })
+  const steps = await recordSteps((context) => definition.up(context), { ...recordJob, sameFile, virtual })
   const made = resumed && row?.backup != null
   const backup = job.skipBackup || made ? null : backupNeedOf(definition, steps)
   const backsUp = !job.skipBackup && definition.backup !== 'never'

@@ -6,7 +6,7 @@ import { loadKnown } from '../run/load-known.js'
 import type { MigrationJob } from '../run/migration-job.js'
 import { requireOrder } from '../run/order.js'
 import { selectPending } from '../run/select.js'
-import { checkContext } from '../run/check-context.js'
+import { runCheck } from '../run/check-context.js'
 import { withScratch } from '../run/session.js'
 import { buildPlan } from './build-plan.js'
 import type { MigrationPlan, PlanNote } from './migration-plan.js'
@@ -43,8 +43,7 @@ export async function plan(job: PlanJob): Promise<MigrationPlan> {
     }
     const first = selection.selected.find(({ resumed }) => !resumed)
     if (first !== undefined && first === selection.selected[0]) {
-      const look = checkContext({ ...job, tempDir: scratch.tempDir })
-      await first.file.definition.check?.(look)
+      await runCheck(first.file, { ...job, tempDir: scratch.tempDir })
     }
     const { backup } = built.plan
     const problem = backup.needed ? await backupProblem(job) : null

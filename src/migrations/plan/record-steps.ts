@@ -33,6 +33,8 @@ export interface RecordJob {
   readonly virtual: VirtualDatabase
   /** What earlier runs have done of it. */
   readonly earlier: readonly StepRow[]
+  /** They were done by the file as it is now. */
+  readonly sameFile: boolean
   readonly cache: EmbeddingCache
   readonly concurrency: number
   readonly tempDir: string
@@ -75,7 +77,8 @@ class Recorder implements StepExecutor {
     const title = stepTitle(step)
     const hash = stepHash(step)
     const earlier = this.#job.earlier[number - 1]
-    if (earlier !== undefined) requireSameStep({ version: this.#job.version, number, title, hash, earlier })
+    const { version, sameFile } = this.#job
+    if (earlier !== undefined) requireSameStep({ version, number, title, hash, earlier, sameFile })
     const state = earlier === undefined ? 'new' : earlier.state === 'done' ? 'done' : 'begun'
     const names = this.#job.virtual.names()
     const source = state === 'done' ? null : await this.#apply(request, state)

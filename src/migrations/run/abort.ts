@@ -10,7 +10,7 @@ import { MigrationUndecidedError } from './errors.js'
 import { migrationFailure } from './failure.js'
 import type { MigrationResult, RunResult, StepResult } from './result.js'
 import { undoSteps, type RevertJob } from './revert.js'
-import { headOf, titleOf, type KnownMigration } from './select.js'
+import { headOf, isSameFile, titleOf, type KnownMigration } from './select.js'
 import { newRunId, type Session } from './session.js'
 import { addEvent, stepContext } from './step-context.js'
 import { requireWayBack } from './way-back.js'
@@ -118,8 +118,7 @@ async function unfinishedStep(
     const virtual = new VirtualDatabase(context)
     const steps = await recordSteps((migration) => file.definition.up(migration), {
       ...context,
-      virtual,
-      earlier,
+      ...{ virtual, earlier, sameFile: isSameFile({ file, row }) },
     })
     return steps[row.steps.length - 1] ?? null
   } catch (error) {

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 
-import { asError, type OpsError } from '../../core/errors.js'
+import { asError, throwIfAborted, type OpsError } from '../../core/errors.js'
 import { plural } from '../../core/plural.js'
 import { recordSteps, type RecordedStep } from '../plan/record-steps.js'
 import { backupNeedOf, type BackupNeed } from '../plan/backup-need.js'
@@ -8,14 +8,14 @@ import { VirtualDatabase } from '../plan/virtual-database.js'
 import { takeFingerprints } from '../state/fingerprints.js'
 import type { MigrationRow } from '../state/row.js'
 import type { StateWriter } from '../state/state-writer.js'
-import { checkContext } from './check-context.js'
+import { runCheck } from './check-context.js'
 import { runWithContext } from './context.js'
 import { StepDoer } from './do-steps.js'
 import { isForeignEnvironment } from './environment.js'
-import { migrationFailure, notRecorded } from './failure.js'
+import { migrationFailure, notRecorded, refusedBefore } from './failure.js'
 import type { MigrationResult } from './result.js'
 import { requireAllSteps } from './same-step.js'
-import type { SelectedMigration } from './select.js'
+import { isSameFile, type SelectedMigration } from './select.js'
 import type { Session } from './session.js'
 import { addEvent } from './step-context.js'
 import { namedCollections, touchedNames } from './touched.js'
@@ -47,8 +47,7 @@ export async function applyMigration(job: ApplyJob): Promise<Applied> {
   const earlier = resumed ? (migration.row?.steps ?? []) : []
   const recorded = await record(job, earlier)
   // Its own first steps may have changed what it expects.
-  if (earlier.length === 0 && definition.check !== undefined)
-    await definition.check(checkContext({ ...run, tempDir: session.tempDir, signal: session.signal }))
+  if (earlier.length === 0) await runCheck(file, { ...run, tempDir: session.tempDir, signal: session.signal })
   const started = run.now()
   run.events.started?.({ version, name, direction: 'up' })
   const backup = job.skipBackup ? null : backupNeedOf(definition, recorded)
@@ -86,12 +85,18 @@ async function record(job: ApplyJob, earlier: MigrationRow['steps']): Promise<re
   const { api, tenant, database, concurrency } = session.job
   const { cache, tempDir, signal } = session
   const place = { api, tenant, database, signal }
-  return recordSteps((context) => migration.file.definition.up(context), {
-    ...place,
-    version: migration.file.version,
-    virtual: new VirtualDatabase(place),
-    ...{ earlier, cache, concurrency, tempDir },
-  })
+  const { file } = migration
+  try {
+    return await recordSteps((context) => file.definition.up(context), {
+      ...place,
+      version: file.version,
+      virtual: new VirtualDatabase(place),
+      ...{ earlier, sameFile: isSameFile(migration), cache, concurrency, tempDir },
+    })
+  } catch (error) {
+    throwIfAborted(signal)
+    throw refusedBefore(error, { file, directory: session.job.directory, at: 'up' })
+  }
 }
 
 function doerOf(
@@ -105,6 +110,7 @@ function doerOf(
   const { version, definition } = migration.file
   return new StepDoer({
     ...{ session, state, version, direction: 'up', earlier: of.earlier, backup: of.backup },
+    sameFile: isSameFile(migration),
     foreseen: of.recorded.map(({ hash }) => hash),
     backsUp: !skipBackup && definition.backup !== 'never',
   })

@@ -1,17 +1,13 @@
 import type { ChromaApi } from '../../chroma/api.js'
 import { readAll } from '../../chroma/read-by-ids.js'
 import { spaceOf } from '../../chroma/space.js'
-import { OpsError } from '../../core/errors.js'
-import { ExitCode } from '../../core/exit-code.js'
+import { throwIfAborted } from '../../core/errors.js'
 import { isOrAre, plural } from '../../core/plural.js'
 import type { CheckContext, CollectionChecks, CollectionRequirement } from '../definition.js'
 import { collectionReads, findByName } from './collection-reads.js'
-
-/** The data is not what a migration expects. Nothing has changed. */
-export class CheckFailedError extends OpsError {
-  override readonly code = 'CHECK_FAILED'
-  override readonly exitCode = ExitCode.refused
-}
+import { CheckFailedError } from './errors.js'
+import { refusedBefore } from './failure.js'
+import type { KnownMigration } from './select.js'
 
 export interface CheckJob {
   readonly api: ChromaApi
@@ -20,6 +16,19 @@ export interface CheckJob {
   readonly concurrency: number
   readonly tempDir: string
   readonly signal: AbortSignal
+}
+
+/** Runs the `check` of a migration. Rejects with what is wrong, told with the migration. */
+export async function runCheck(
+  file: KnownMigration,
+  job: CheckJob & { readonly directory: string },
+): Promise<void> {
+  try {
+    await file.definition.check?.(checkContext(job))
+  } catch (error) {
+    throwIfAborted(job.signal)
+    throw refusedBefore(error, { file, directory: job.directory, at: 'check' })
+  }
 }
 
 export function checkContext(job: CheckJob): CheckContext {

@@ -14,6 +14,7 @@ import type { StepExecutor, StepRequest } from './context.js'
 import type { Direction } from './migration-job.js'
 import type { StepResult } from './result.js'
 import { requireSameStep } from './same-step.js'
+import { retryNotes } from './retry-notes.js'
 import { addEvent, stepContext } from './step-context.js'
 import type { Session } from './session.js'
 
@@ -24,6 +25,8 @@ export interface DoStepsJob {
   readonly direction: Direction
   /** As they were when this run took over. */
   readonly earlier: readonly StepRow[]
+  /** They were done by the file as it is now. */
+  readonly sameFile: boolean
   /** Hashes of the steps that were foreseen, and what is to be backed up before one of them. */
   readonly foreseen: readonly string[]
   readonly backup: BackupNeed | null
@@ -40,6 +43,7 @@ export class StepDoer implements StepExecutor {
   /** All that were asked for so far, those of earlier runs too. */
   readonly steps: { readonly step: Step }[] = []
   readonly #job: DoStepsJob
+  readonly #noteRetry: (message: string) => void
   #number = 0
   #title = ''
 
@@ -48,6 +52,7 @@ export class StepDoer implements StepExecutor {
     this.tenant = job.session.job.tenant
     this.database = job.session.job.database
     this.signal = job.session.signal
+    this.#noteRetry = retryNotes(job.session.job.progress)
   }
 
   /** Of the step that is under way, or was the last; from 1. */
@@ -63,10 +68,10 @@ export class StepDoer implements StepExecutor {
   async execute({ step }: StepRequest): Promise<void> {
     const number = ++this.#number
     this.steps.push({ step })
-    const { version } = this.#job
+    const { version, sameFile } = this.#job
     const [title, hash] = [stepTitle(step), stepHash(step)]
     const earlier = this.#job.earlier[number - 1]
-    if (earlier !== undefined) requireSameStep({ version, number, title, hash, earlier })
+    if (earlier !== undefined) requireSameStep({ version, number, title, hash, earlier, sameFile })
     if (earlier?.state === 'done') {
       this.#tell('resumed', title)
       this.results.push({ ...NOTHING, title, state: 'earlier', notes: earlier.notes })
@@ -82,7 +87,7 @@ export class StepDoer implements StepExecutor {
   }
 
   mapOf(operators: readonly RecordOperator[]): FusedMap {
-    return fuse(operators, { cache: this.#job.session.cache })
+    return fuse(operators, { cache: this.#job.session.cache, onRetry: this.#noteRetry })
   }
 
   reads(collection: string): CollectionReads {

@@ -12,6 +12,24 @@ export class MigrationFailedError extends OpsError {
   }
 }
 
+/** The data is not what a migration expects. Nothing has changed. */
+export class CheckFailedError extends OpsError {
+  override readonly code = 'CHECK_FAILED'
+  override readonly exitCode = ExitCode.refused
+}
+
+/** A migration cannot be begun as it is: with code and exit code of what is wrong with it. */
+export class MigrationRefusedError extends OpsError {
+  override readonly code: string
+  override readonly exitCode: ExitCode
+
+  constructor({ code, exitCode }: OpsError, message: string, details: ErrorDetails) {
+    super(message, details)
+    this.code = code
+    this.exitCode = exitCode
+  }
+}
+
 /** The files and the history do not fit together. */
 export class MigrationDriftError extends OpsError {
   override readonly code: DriftCode

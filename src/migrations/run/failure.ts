@@ -1,11 +1,19 @@
 import path from 'node:path'
 import { isNativeError } from 'node:util/types'
 
-import { AbortedError, OpsError } from '../../core/errors.js'
+import { CollectionNotFoundError } from '../../chroma/errors.js'
+import { AbortedError, asError, OpsError, UsageError } from '../../core/errors.js'
 import { ExitCode } from '../../core/exit-code.js'
+import { maskSecrets } from '../../core/mask-secrets.js'
 import type { Warning } from '../../core/progress.js'
+import { MigrationError } from '../migration-error.js'
 import { LockLostError } from '../state/lock-errors.js'
-import { MigrationFailedError } from './errors.js'
+import {
+  CheckFailedError,
+  ContextMisusedError,
+  MigrationFailedError,
+  MigrationRefusedError,
+} from './errors.js'
 import { titleOf, type KnownMigration } from './select.js'
 import type { Session } from './session.js'
 
@@ -24,11 +32,12 @@ export function migrationFailure(
   const where = step === null ? '' : ` at ${step}`
   if (session.job.signal.aborted || error instanceof AbortedError)
     return stopped(titleOf(file), where, session, error)
+  if (isTold(error)) return error
   const place = placeOf(error, session.job.directory)
   const known = error instanceof OpsError
   const message = known ? error.message : `${error.name}: ${error.message}`
   return new MigrationFailedError(
-    `migration ${titleOf(file)} failed${where}: ${message}${place === null ? '' : ` (${place})`}`,
+    `migration ${titleOf(file)} failed${where}: ${maskSecrets(message)}${place === null ? '' : ` (${place})`}`,
     {
       cause: error,
       exitCode: known ? error.exitCode : ExitCode.failed,
@@ -36,6 +45,55 @@ export function migrationFailure(
     },
   )
 }
+
+/**
+ * The same failure with its migration and what is next, when it comes before the first write of it: from its
+ * `check`, or from looking at what it would do. Code and exit code stay. What tells of a migration already, or
+ * has nothing to do with one, such as a server that is away, is given back as it is.
+ */
+export function refusedBefore(
+  thrown: unknown,
+  of: { readonly file: KnownMigration; readonly directory: string; readonly at: 'check' | 'up' },
+): Error {
+  const error = asError(thrown)
+  const known = error instanceof OpsError
+  if (known && !isOfMigration(error)) return error
+  const { file, directory, at } = of
+  const place = placeOf(error, directory)
+  const said = known || at === 'check' ? error.message : `${error.name}: ${error.message}`
+  const what = at === 'check' ? 'the check of migration' : 'migration'
+  const fails = at === 'check' ? 'failed' : 'cannot be applied'
+  const where = place === null ? '' : ` (${place})`
+  const message = `${what} ${titleOf(file)} (${file.file}) ${fails}: ${maskSecrets(said)}${where}`
+  const hint = [known ? error.hint : undefined, AGAIN].filter((part) => part !== undefined).join('; ')
+  const details = { hint, cause: error }
+  if (known) return new MigrationRefusedError(error, message, details)
+  return at === 'check' ? new CheckFailedError(message, details) : new MigrationFailedError(message, details)
+}
+
+/** By {@link refusedBefore}. */
+function isTold(error: Error): error is OpsError {
+  return (
+    error instanceof MigrationRefusedError ||
+    error instanceof MigrationFailedError ||
+    error instanceof CheckFailedError
+  )
+}
+
+/** What the definition, or the data that it works on, is to blame for. */
+function isOfMigration(error: OpsError): boolean {
+  return (
+    error instanceof CheckFailedError ||
+    error instanceof CollectionNotFoundError ||
+    error instanceof MigrationError ||
+    error instanceof ContextMisusedError ||
+    error instanceof UsageError
+  )
+}
+
+const AGAIN =
+  'this has changed nothing; mend the data or the migration, look with "chroma-ops migrate plan", ' +
+  'and run "chroma-ops migrate up"'
 
 /** What is done stays done; mended or not, the same command goes on behind it. */
 const NEXT =

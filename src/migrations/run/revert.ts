@@ -9,6 +9,7 @@ import { StepDoer } from './do-steps.js'
 import { migrationFailure, notRecorded } from './failure.js'
 import type { MigrationResult, StepResult } from './result.js'
 import type { RevertedMigration } from './select-down.js'
+import { isSameFile } from './select.js'
 import type { Session } from './session.js'
 import { addEvent, stepContext } from './step-context.js'
 import { namedCollections } from './touched.js'
@@ -92,6 +93,7 @@ async function revert(
       version,
       direction: 'down',
       earlier: steps,
+      sameFile: isSameFile(migration),
       foreseen: [],
       backup: null,
       backsUp: false,
@@ -113,9 +115,9 @@ export async function undoSteps(
   undoing: { title: string },
 ): Promise<void> {
   const { session, state, migration, restore, acceptDataLoss } = job
-  const { row, file } = migration
+  const { row } = migration
   const { version } = row
-  const downs = await stepDowns(stepContext(session, state, version, 0), file, steps)
+  const downs = await stepDowns(stepContext(session, state, version, 0), migration, steps)
   for (let at = steps.length - 1; at >= 0; at--) {
     const step = steps[at]
     if (step === undefined) continue

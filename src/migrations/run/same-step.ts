@@ -3,8 +3,9 @@ import { MigrationUndecidedError } from './errors.js'
 
 /**
  * A migration that is continued must begin with the steps that were done, as they were. Throws a
- * {@link MigrationUndecidedError} `HISTORY_CHANGED` (17). A step that was only begun may be mended, but not
- * become another one: what it has left behind would be forgotten.
+ * {@link MigrationUndecidedError} `HISTORY_CHANGED` (17). A file that is the same program as then does the same
+ * steps, though their texts or what they are given may differ; only of another one the steps are compared. A step
+ * that was only begun may be mended, but not become another one: what it has left behind would be forgotten.
  */
 export function requireSameStep(of: {
   readonly version: string
@@ -12,9 +13,11 @@ export function requireSameStep(of: {
   readonly title: string
   readonly hash: string
   readonly earlier: StepRow
+  readonly sameFile: boolean
 }): void {
-  const { version, number, title, hash, earlier } = of
-  const same = earlier.state === 'done' ? earlier.hash === hash : earlier.title === title
+  const { version, number, title, hash, earlier, sameFile } = of
+  const byTitle = sameFile || earlier.state !== 'done'
+  const same = byTitle ? earlier.title === title : earlier.hash === hash
   if (same || (earlier.state === 'running' && earlier.progress === null)) return
   const before = earlier.title === title ? 'it read otherwise then' : `it was "${earlier.title}" then`
   const done = earlier.state === 'done' ? 'is done' : 'was begun'

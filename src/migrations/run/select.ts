@@ -70,6 +70,14 @@ export function selectPending(job: SelectJob): Selection {
   }
 }
 
+/** Whether the file is the one that an earlier run has begun with: formatting and comments make no other of it. */
+export function isSameFile(of: {
+  readonly file: Pick<KnownMigration, 'checksum'> | null
+  readonly row: Pick<MigrationRow, 'checksum'> | null
+}): boolean {
+  return of.file !== null && of.row?.checksum === of.file.checksum
+}
+
 /** Done for good, or recorded as such. */
 export function isSettled(row: MigrationRow | undefined | null): boolean {
   return row?.status === 'applied' || row?.status === 'baseline' || row?.status === 'skipped'

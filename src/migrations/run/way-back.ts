@@ -11,7 +11,7 @@ import { backupNeeded } from './back-up.js'
 import { IrreversibleError } from './errors.js'
 import type { MigrationJob } from './migration-job.js'
 import type { RevertedMigration } from './select-down.js'
-import { titleOf, type KnownMigration } from './select.js'
+import { isSameFile, titleOf } from './select.js'
 
 export interface WayBackJob {
   readonly job: MigrationJob
@@ -76,7 +76,7 @@ async function requireUndo(
   // An earlier run may have died while it undid this one; whoever goes on with that looks for itself.
   if (migration.resumed && at === row.steps.length - 1) return
   const written = await writtenSinceCutover(undo, job.contextOf(row.version, at))
-  const records = written.added + written.changed
+  const records = written.added + written.changed + written.deleted
   if (records > 0)
     throw new GuardError(
       'DATA_LOSS',
@@ -102,14 +102,16 @@ type StepDown = (context: { readonly signal: AbortSignal }) => Promise<void> | v
 /** The `down` of the steps that are code of their own, by name: functions are in the file, not in the state. */
 export async function stepDowns(
   context: StepContext,
-  file: KnownMigration | null,
+  migration: RevertedMigration,
   steps: readonly StepRow[],
 ): Promise<ReadonlyMap<string, StepDown>> {
+  const { file } = migration
   if (file === null || !steps.some(({ undo }) => undo?.kind === 'code')) return new Map()
-  const recorded = await recordSteps((migration) => file.definition.up(migration), {
+  const recorded = await recordSteps((run) => file.definition.up(run), {
     ...context,
     virtual: new VirtualDatabase(context),
     earlier: steps,
+    sameFile: isSameFile(migration),
   })
   return new Map(
     recorded.flatMap(({ step }) =>

@@ -1,4 +1,5 @@
 import { fromPlain, type JsonValue } from '../../core/json.js'
+import { maskSecrets } from '../../core/mask-secrets.js'
 import { STATE_KEY, STATE_NAME } from '../../core/migration-keys.js'
 import type { StepJournal, WriteGuard } from '../step-journal.js'
 import type { MigrationRow } from './row.js'
@@ -102,7 +103,9 @@ export class StateWriter {
       const key = `${event.version}:${event.attempt}`
       const seq = (this.#events.get(key) ?? 0) + 1
       this.#events.set(key, seq)
-      await this.#records.add(eventId(key, seq), eventToJson({ ...event, seq }), this.#guard.lost)
+      const message = maskSecrets(event.message)
+      const json = eventToJson({ ...event, message, seq })
+      await this.#records.add(eventId(key, seq), json, this.#guard.lost)
     })
   }
 
@@ -121,7 +124,10 @@ export class StateWriter {
     }
   }
 
-  async #write(row: MigrationRow): Promise<void> {
+  /** Whoever may read the database can read this: what a migration threw may have named a key. */
+  async #write(given: MigrationRow): Promise<void> {
+    const { error } = given
+    const row = { ...given, error: error && { ...error, message: maskSecrets(error.message) } }
     await this.#records.put(`${ROW_PREFIX}${row.version}`, rowToJson(row), this.#guard.lost)
     this.#rows.set(row.version, row)
   }

@@ -156,7 +156,7 @@ describe('merge', () => {
     await docs('docs', 10)
     const more = await docs('more', 5)
     await bench().api.add(more, { ...typedBatch(1, { prefix: 'docs' }), documents: ['of more'] })
-    await expect(run(merge('fail'))).rejects.toThrow('"docs-0", are in docs and in more')
+    await expect(run(merge('fail'))).rejects.toThrow('"docs-0", is in docs and in more')
     expect(await names(bench().api)).toEqual(['docs', 'more'])
     for (const [onConflict, document] of [
       ['first', null],

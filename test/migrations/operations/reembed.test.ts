@@ -135,7 +135,7 @@ test('records without text are counted and named', async () => {
 
 describe('a provider that answers something else than vectors', () => {
   test.each<[string, unknown, RegExp]>([
-    ['too few', [[1, 2]], /answered 1 vectors for 2 texts/],
+    ['too few', [[1, 2]], /answered 1 vector for 2 texts/],
     ['nothing', undefined, /answered undefined/],
     [
       'NaN',
@@ -193,7 +193,7 @@ describe('a provider that fails', () => {
     const failure = mapOf({ with: from }).map(texts('a'), signal)
     await expect(failure).rejects.toMatchObject({ code: 'PROVIDER_FAILED' })
     await expect(failure).rejects.toThrow(
-      'reembed: embedding provider lengths: Incorrect API key provided: sk-***',
+      'reembed: embedding provider lengths: Incorrect API key provided: ***',
     )
     expect(calls).toHaveLength(1)
   })

@@ -131,7 +131,8 @@ describe('up', () => {
     await expect(database.up([picky])).rejects.toMatchObject({
       code: 'CHECK_FAILED',
       message:
-        'collection docs: it measures l2, not cosine; its vectors have 3 numbers, not 4; it has 3 records, at least 10 are expected',
+        'the check of migration 00001_test (00001_test.ts) failed: collection docs: it measures l2, not cosine; its vectors have 3 numbers, not 4; it has 3 records, at least 10 are expected',
+      hint: expect.stringContaining('"chroma-ops migrate up"'),
     })
     expect(await database.names()).toEqual(['docs'])
     expect(await database.states([picky])).toEqual(['00001 pending'])
