@@ -2,7 +2,7 @@ import type { CollectionDefinition } from '../../core/records.js'
 import type { StepContext } from '../step-outcome.js'
 import { differences } from './catch-up.js'
 import { asTheyAre, carryDeletions, carryRecords, sum, type Carried } from './late-writes.js'
-import { entriesFor, Ledger, turned } from './ledger.js'
+import { entriesFor, Ledger, turned, turnedLedger } from './ledger.js'
 
 /** What was written to the new collection since it got the live name. */
 export interface WrittenSince {
@@ -30,7 +30,10 @@ export async function countWritten(job: CarryBackJob): Promise<WrittenSince> {
   return { added, changed, deleted, exact: job.ledger !== null }
 }
 
-/** Makes the old collection have what was written to the new one since the cutover. */
+/**
+ * Makes the old collection have what was written to the new one since the cutover. The ledger is told of it, so that
+ * the next look takes what was carried for its own work, and not for that of a client.
+ */
 export async function carryBack(job: CarryBackJob): Promise<Carried> {
   const { context, old, fresh } = job
   let total: Carried = { carried: 0, conflicts: 0 }
@@ -38,9 +41,9 @@ export async function carryBack(job: CarryBackJob): Promise<Carried> {
     const wanted = new Set([...added, ...changed, ...gone])
     if (wanted.size === 0) return
     const known = turned(await entriesFor(ledger, wanted))
-    const late = { ...context, source: fresh, target: old, map: asTheyAre, ledger }
-    total = sum(total, await carryRecords(late, [...added, ...changed], known, { record: false }))
-    total = sum(total, await carryDeletions(late, gone, known, { record: false }))
+    const late = { ...context, source: fresh, target: old, map: asTheyAre, ledger: turnedLedger(ledger) }
+    total = sum(total, await carryRecords(late, [...added, ...changed], known, { record: 'carried' }))
+    total = sum(total, await carryDeletions(late, gone, known, { record: 'carried' }))
   })
   return total
 }

@@ -35,7 +35,8 @@ export async function inspectKept(undo: SwapBackUndo, context: StepContext): Pro
 
 /**
  * Drops the kept collection of a copy-and-swap and what belongs to it; one that is gone is no error. Rejects
- * with a GuardError `KEPT_WRITTEN_TO` (15) when it was written to since, unless that is accepted.
+ * with a GuardError `KEPT_WRITTEN_TO` (15) when it was written to since, or `KEPT_UNKNOWN` (15) when that cannot be
+ * told, unless that is accepted.
  */
 export async function completeSwap(
   undo: SwapBackUndo,
@@ -49,7 +50,17 @@ export async function completeSwap(
     throw new GuardError(
       'KEPT_WRITTEN_TO',
       `${plural(written, 'record')} of ${undo.kept.name} ${wasOrWere(written)} written since it was replaced: clients still hold its id`,
-      { hint: `restart them, and copy what is missing into ${undo.live.name} before it is dropped` },
+      {
+        hint: `restart them, copy what is missing into ${undo.live.name}, and then: chroma-ops migrate complete --apply --accept-data-loss`,
+      },
+    )
+  if (state.exists && state.writtenSince === null && !acceptDataLoss)
+    throw new GuardError(
+      'KEPT_UNKNOWN',
+      `whether ${undo.kept.name} was written to since it was replaced cannot be told: the list of what was copied is gone`,
+      {
+        hint: 'look at it; drop it all the same with: chroma-ops migrate complete --apply --accept-data-loss',
+      },
     )
   const kept = await findById(api, undo.kept, undo.kept.id, signal)
   await guard.check()

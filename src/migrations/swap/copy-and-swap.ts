@@ -127,8 +127,14 @@ async function outcome(
   const records = await api.count(fresh, signal)
   const ledger =
     progress.ledgerId === null ? null : { ...place, name: progress.ledger, id: progress.ledgerId }
-  const result = { records, embedded: step.map.embedded, gapMs: progress.gapMs, notes: progress.notes }
-  if (durationOf(step.options.keepOld ?? KEEP_OLD) === 0) {
+  const isDropped = durationOf(step.options.keepOld ?? KEEP_OLD) === 0
+  // Somebody wrote to it after the cutover, and may do so again, or what they wrote is nowhere else.
+  const isWrittenTo = old !== null && progress.notes.length > 0
+  const kept =
+    isDropped && isWrittenTo ? [`${progress.old} is kept until "chroma-ops migrate complete --apply"`] : []
+  const notes = [...progress.notes, ...kept]
+  const result = { records, embedded: step.map.embedded, gapMs: progress.gapMs, notes }
+  if (isDropped && !isWrittenTo) {
     await guard.check()
     if (old !== null) await dropCollection(api, old, signal)
     if (ledger !== null) await dropCollection(api, ledger, signal)

@@ -76,8 +76,8 @@ export async function lookAtOld(job: DrainJob): Promise<Carried> {
     const wanted = new Set([...added, ...changed, ...gone])
     if (wanted.size === 0) continue
     const known = await entriesFor(ledger, wanted)
-    total = sum(total, await carryRecords(late, [...added, ...changed], known, { record: true }))
-    total = sum(total, await carryDeletions(late, gone, known, { record: true }))
+    total = sum(total, await carryRecords(late, [...added, ...changed], known, { record: 'all' }))
+    total = sum(total, await carryDeletions(late, gone, known, { record: 'all' }))
   }
   return total
 }
@@ -145,7 +145,9 @@ async function adoptRecords(
 ): Promise<Carried> {
   const found = ledger === null ? new Map<string, LedgerEntry>() : await entriesFor(ledger, new Set(ids))
   const known = side === 'target' ? found : turned(found)
-  return carryRecords({ ...context, source: intruder, target, map, ledger }, ids, known, { record: false })
+  return carryRecords({ ...context, source: intruder, target, map, ledger }, ids, known, {
+    record: 'nothing',
+  })
 }
 
 function lateJob({ context, map, ledger, fresh }: DrainJob, source: CollectionDefinition): LateJob {

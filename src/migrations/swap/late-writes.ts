@@ -18,9 +18,12 @@ export interface Carried {
 }
 
 export interface LateJob extends Omit<CopyJob, 'sample' | 'onCopied' | 'ledger'> {
-  /** Needed to `record`. */
-  readonly ledger: Ledger | null
+  /** Needed to record. */
+  readonly ledger: Pick<Ledger, 'add' | 'flush'> | null
 }
+
+/** What the ledger is told of: whatever was looked at, or what was carried alone, so that conflicts are found again. */
+export type Recorded = 'all' | 'carried' | 'nothing'
 
 export const asTheyAre: RecordMap = {
   hash: 'as-they-are',
@@ -34,14 +37,14 @@ const AT_ONCE = 500
 
 /**
  * Carries records of `job.source` into the target, which applications use already: added when it does not have
- * them, replaced when it has what the copy left there; what was changed in the target since stays. With `record`
- * the ledger says so afterwards, and a record that was deleted from the target stays deleted.
+ * them, replaced when it has what the copy left there; what was changed in the target since stays. With `all`
+ * recorded, a record that was deleted from the target stays deleted.
  */
 export async function carryRecords(
   job: LateJob,
   ids: readonly string[],
   known: ReadonlyMap<string, LedgerEntry>,
-  options: { readonly record: boolean },
+  options: { readonly record: Recorded },
 ): Promise<Carried> {
   let total: Carried = { carried: 0, conflicts: 0 }
   for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -58,10 +61,10 @@ export async function carryDeletions(
   job: LateJob,
   ids: readonly string[],
   known: ReadonlyMap<string, LedgerEntry>,
-  { record }: { readonly record: boolean },
+  { record }: { readonly record: Recorded },
 ): Promise<Carried> {
   const { api, guard, signal } = job
-  const ledger = record ? job.ledger : null
+  const ledger = record === 'nothing' ? null : job.ledger
   let total: Carried = { carried: 0, conflicts: 0 }
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     const some = ids.slice(at, at + AT_ONCE)
@@ -71,12 +74,19 @@ export async function carryDeletions(
       await guard.check()
       await api.deleteRecords(job.target, untouched, signal)
     }
-    await ledger?.add(some.map((id) => [id, { source: null, target: null }]))
-    const conflicts = current.ids.length - untouched.length
-    total = sum(total, { carried: untouched.length, conflicts })
+    const gone = new Set(untouched)
+    const conflicts = current.ids.filter((id) => !gone.has(id))
+    await ledger?.add(settled(some, conflicts, record).map((id) => [id, { source: null, target: null }]))
+    total = sum(total, { carried: untouched.length, conflicts: conflicts.length })
   }
   await ledger?.flush()
   return total
+}
+
+function settled(ids: readonly string[], conflicts: readonly string[], record: Recorded): readonly string[] {
+  if (record === 'all') return ids
+  const open = new Set(conflicts)
+  return ids.filter((id) => !open.has(id))
 }
 
 interface Decision {
@@ -89,10 +99,10 @@ async function carry(
   job: LateJob,
   mapped: MappedBatch,
   known: ReadonlyMap<string, LedgerEntry>,
-  { record }: { readonly record: boolean },
+  { record }: { readonly record: Recorded },
 ): Promise<Carried> {
   const { api, target, guard, signal } = job
-  const ledger = record ? job.ledger : null
+  const ledger = record === 'nothing' ? null : job.ledger
   const { write, remove, conflicts } = await decide(job, mapped, known, record)
   const written = pickRows(mapped.records, write)
   if (remove.length > 0) {
@@ -115,11 +125,14 @@ async function carry(
   }
   if (ledger !== null) {
     const left = new Set(conflicts)
+    const told = new Set(settled(mapped.ids, conflicts, record))
     await ledger.add(
-      entriesOf(mapped).map(([id, entry]) => [
-        id,
-        left.has(id) ? { ...entry, target: known.get(id)?.target ?? null } : entry,
-      ]),
+      entriesOf(mapped)
+        .filter(([id]) => told.has(id))
+        .map(([id, entry]) => [
+          id,
+          left.has(id) ? { ...entry, target: known.get(id)?.target ?? null } : entry,
+        ]),
     )
     await ledger.flush()
   }
@@ -132,7 +145,7 @@ async function decide(
   job: LateJob,
   { ids, records }: MappedBatch,
   known: ReadonlyMap<string, LedgerEntry>,
-  record: boolean,
+  record: Recorded,
 ): Promise<Decision> {
   const current = await fetchRows(job, job.target, ids)
   const currentRow = new Map(current.ids.map((id, row) => [id, row]))
@@ -144,7 +157,7 @@ async function decide(
     const [there, row, entry] = [currentRow.get(id), newRow.get(id), known.get(id)]
     if (there === undefined) {
       // Known to have been written, and not about to be replaced: it was deleted there.
-      const deleted = record && (entry?.target ?? null) !== null && entry?.source !== null
+      const deleted = record === 'all' && (entry?.target ?? null) !== null && entry?.source !== null
       if (row !== undefined && deleted) conflicts.push(id)
       else if (row !== undefined) write.push(row)
       continue

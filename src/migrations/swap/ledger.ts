@@ -119,6 +119,14 @@ export function turned(entries: ReadonlyMap<string, LedgerEntry>): ReadonlyMap<s
   return new Map([...entries].map(([id, { source, target }]) => [id, { source: target, target: source }]))
 }
 
+/** The same for what is written into a ledger. */
+export function turnedLedger(ledger: Ledger): Pick<Ledger, 'add' | 'flush'> {
+  return {
+    add: async (entries) => ledger.add([...turned(new Map(entries))]),
+    flush: async () => ledger.flush(),
+  }
+}
+
 /** Returns the number of the next document. */
 async function load(job: LedgerJob, collection: CollectionDefinition, spool: PartedSpool): Promise<number> {
   const { api, tempDir, signal } = job

@@ -6,7 +6,7 @@ import type { CollectionDefinition } from '../../core/records.js'
 import { dropCollection } from '../../transfer/commit-shadow.js'
 import { nameWithSuffix } from '../../transfer/shadow-name.js'
 import type { StepContext, StepOutcome, Undo } from '../step-outcome.js'
-import { carryBack, countWritten, type WrittenSince } from './carry-back.js'
+import { carryBack, countWritten, type CarryBackJob, type WrittenSince } from './carry-back.js'
 import { freeName, giveBack } from './cut-over.js'
 import { adoptIntruders } from './drain.js'
 import { exchangeNames } from './exchange-names.js'
@@ -25,9 +25,12 @@ export interface SwapBackOptions {
   readonly carry: boolean
 }
 
+/** As often the new collection is looked at behind the swap, before clients count as never stopping to write to it. */
+const MOST_LOOKS = 5
+
 /**
  * Gives the kept collection its name back. What was written since the cutover is carried into it as it is. The
- * new collection is dropped when it holds nothing else than the kept one does, and kept otherwise. May be
+ * new collection is dropped when it is known to hold nothing else than the kept one does, and kept otherwise. May be
  * repeated after a crash: everything is found by ids.
  *
  * Rejects with a GuardError `DATA_LOSS` (15) when records were written since the cutover that are neither
@@ -68,16 +71,20 @@ export async function swapBack(
       side: 'source',
       keepUntil: undo.keepUntil,
     })
-    // Once more: clients that hold the id of the new collection go on writing to it.
+    // Until nothing is found: clients that hold the id of the new collection go on writing to it.
     const after = { ...job, old, fresh: fresh ?? seen.fresh }
-    if (carry) carried.push(await carryBack(after))
+    for (let look = 1; carry && look <= MOST_LOOKS; look++) {
+      const one = await carryBack(after)
+      carried.push(one)
+      if (one.carried === 0) break
+    }
     const left = carry ? null : await countWritten(after)
     return {
       undo: null,
       records: await api.count(old, signal),
       embedded: 0,
       gapMs,
-      notes: [...notes, ...(await settle(undo, context, after.fresh, carried, left))],
+      notes: [...notes, ...(await settle(undo, after, carried, left))],
     }
   } finally {
     await ledger?.dispose()
@@ -152,29 +159,35 @@ async function exchange(
   })
 }
 
-/** Drops the new collection unless it holds what is nowhere else. */
+/** Drops the new collection unless it holds, or may hold, what is nowhere else. */
 async function settle(
   undo: SwapBackUndo,
-  { api, guard, signal }: StepContext,
-  fresh: CollectionDefinition,
+  { context, ledger, fresh }: CarryBackJob,
   carried: readonly Carried[],
   left: WrittenSince | null,
 ): Promise<readonly string[]> {
+  const { api, guard, signal } = context
   const notes: string[] = []
   const count = carried.reduce((sum, one) => sum + one.carried, 0)
-  // The last look finds those of the first once more.
-  const conflicts = carried.at(-1)?.conflicts ?? 0
   if (count > 0)
     notes.push(
       `${plural(count, 'record')} written since the cutover ${wasOrWere(count)} carried back into ${undo.live.name}`,
     )
-  const lost = conflicts + (left === null ? 0 : totalOf(left))
-  if (lost > 0) {
-    notes.push(
+  const last = carried.at(-1)
+  // The last look finds those of the ones before once more.
+  const lost = (last?.conflicts ?? 0) + (left === null ? 0 : totalOf(left))
+  const reasons: string[] = []
+  if (lost > 0)
+    reasons.push(
       `${plural(lost, 'record')} written since the cutover ${isOrAre(lost)} not in ${undo.live.name}: kept in ${fresh.name}`,
     )
-    return notes
-  }
+  if (ledger === null)
+    reasons.push(
+      `what was changed or deleted since the cutover cannot be told, because the list of what the migration wrote is gone: all of it is kept in ${fresh.name}`,
+    )
+  if (last !== undefined && last.carried > 0)
+    reasons.push(`clients still write to the collection that was taken back: it is kept as ${fresh.name}`)
+  if (reasons.length > 0) return [...notes, ...reasons]
   await guard.check()
   await dropCollection(api, fresh, signal)
   if (undo.ledger !== null) await dropCollection(api, undo.ledger, signal)

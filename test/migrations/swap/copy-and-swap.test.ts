@@ -142,7 +142,7 @@ describe('what applications write while records are copied', () => {
     )
 
     // The copy has caught up with documents; a vector alone is seen by the look after the swap.
-    expect(notes).toEqual([expect.stringMatching(/^1 late writes/)])
+    expect(notes).toEqual([expect.stringMatching(/^1 late write to/)])
     expect(shadowAdds.length).toBeGreaterThan(3)
     expect(records).toBe(202)
     const wanted = await api().get((await keptOf()) ?? source, {

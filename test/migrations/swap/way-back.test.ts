@@ -4,6 +4,7 @@ import path from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 
+import { ChromaApi } from '../../../src/chroma/api.js'
 import type { CollectionDefinition } from '../../../src/core/records.js'
 import { completeSwap, inspectKept } from '../../../src/migrations/swap/complete-swap.js'
 import { copyAndSwap } from '../../../src/migrations/swap/copy-and-swap.js'
@@ -13,7 +14,14 @@ import { apiForSuite, home } from '../../helpers/api-for-suite.js'
 import { chromaForSuite } from '../../helpers/chroma-server.js'
 import { dropCollections } from '../../helpers/server-contents.js'
 import { simpleCollection, simpleRecords } from '../../helpers/simple-collection.js'
-import { sameRecords, stepContext, swapStep, TextVectors } from '../../helpers/swaps.js'
+import {
+  BetweenRequests,
+  MemoryJournal,
+  sameRecords,
+  stepContext,
+  swapStep,
+  TextVectors,
+} from '../../helpers/swaps.js'
 
 const chroma = chromaForSuite()
 const api = apiForSuite(chroma)
@@ -101,6 +109,37 @@ describe('down', () => {
     expect(await api().listCollections(home.tenant, home.database)).toHaveLength(1)
   })
 
+  test('what is written while it is carried back counts: the last word of each record is in the old collection', async () => {
+    const undo = await applied(sameRecords('cosine'))
+    await writeSince()
+    const live = await api().getCollection(docs)
+    let renames = 0
+    // Between the look before the swap and the one behind it: changed once more, deleted, written anew.
+    const transport = new BetweenRequests(api().transport, async ({ method }) => {
+      if (method !== 'PUT' || ++renames !== 2) return
+      await api().upsert(live, { ...simpleRecords(4, 1), documents: ['changed again'] })
+      await api().deleteRecords(live, ['id100'])
+      await api().upsert(live, { ...simpleRecords(9, 1), documents: ['written anew'] })
+    })
+
+    const { notes } = await swapBack(undo, stepContext(new ChromaApi(transport), tempDir), {
+      acceptDataLoss: false,
+      carry: true,
+    })
+
+    expect(renames).toBe(2)
+    expect(notes).toEqual(['7 records written since the cutover were carried back into docs'])
+    const found = await api().get(source, { ids: ['id4', 'id9', 'id100', 'id101'], include: ['documents'] })
+    expect(new Map(found.ids.map((id, row) => [id, found.documents[row]]))).toEqual(
+      new Map([
+        ['id4', 'changed again'],
+        ['id9', 'written anew'],
+        ['id101', 'document 101'],
+      ]),
+    )
+    expect(await api().listCollections(home.tenant, home.database)).toHaveLength(1)
+  })
+
   test('with vectors of another model it stops, counts them and changes nothing', async () => {
     const undo = await applied(new TextVectors(4).map())
     await writeSince(4)
@@ -129,6 +168,45 @@ describe('down', () => {
     expect(notes).toEqual([`4 records written since the cutover are not in docs: kept in ${name}`])
     expect((await api().getCollection(docs)).id).toBe(source.id)
     expect(await api().count(await api().getCollection({ ...docs, name }))).toBe(31)
+  })
+})
+
+describe('somebody has removed the list of what was copied', () => {
+  const removeList = async ({ ledger }: SwapBackUndo) => {
+    if (ledger === null) throw new Error('no ledger')
+    await api().deleteCollection(ledger)
+  }
+
+  test('down carries back what is new, and keeps all else beside', async () => {
+    const undo = await applied(sameRecords('cosine'))
+    await writeSince()
+    await removeList(undo)
+
+    const { notes } = await swapBack(undo, stepContext(api(), tempDir), {
+      acceptDataLoss: false,
+      carry: true,
+    })
+
+    const name = `docs.reverted-${undo.live.id.slice(0, 8)}`
+    expect(notes).toEqual([
+      '2 records written since the cutover were carried back into docs',
+      expect.stringContaining(`all of it is kept in ${name}`),
+    ])
+    const kept = await api().getCollection({ ...docs, name })
+    const { documents } = await api().get(kept, { ids: ['id4'], include: ['documents'] })
+    expect(documents).toEqual(['changed'])
+  })
+
+  test('complete does not drop what may hold the only copy of a record', async () => {
+    const undo = await applied(sameRecords('cosine'))
+    await removeList(undo)
+
+    await expect(
+      completeSwap(undo, stepContext(api(), tempDir), { acceptDataLoss: false }),
+    ).rejects.toMatchObject({ code: 'KEPT_UNKNOWN', exitCode: 15 })
+    expect(await api().findCollection(undo.kept)).toBeDefined()
+    await completeSwap(undo, stepContext(api(), tempDir), { acceptDataLoss: true })
+    expect(await api().findCollection(undo.kept)).toBeUndefined()
   })
 })
 
@@ -167,5 +245,39 @@ describe('complete', () => {
     )
     expect(undo).toBeNull()
     expect(await api().listCollections(home.tenant, home.database)).toHaveLength(1)
+  })
+
+  test('keepOld 0 keeps what holds records that the new one does not have', async () => {
+    const map = sameRecords('cosine')
+    let written = false
+    // The record is changed in the old collection, and in the new one as soon as that has the name.
+    const late = {
+      ...map,
+      map: async (...[batch, signal]: Parameters<RecordMap['map']>) => {
+        const live = await api().findCollection(docs)
+        if (!written && live !== undefined && live.id !== source.id) {
+          written = true
+          await api().upsert(live, { ...simpleRecords(4, 1), documents: ['in the new one'] })
+        }
+        return map.map(batch, signal)
+      },
+    }
+    const journal = new MemoryJournal()
+    journal.onPut = async (text) => {
+      if (text.includes('SWAP_INTENT'))
+        await api().upsert(source, { ...simpleRecords(4, 1), documents: ['in the old one'] })
+    }
+    const { undo, notes } = await copyAndSwap(
+      swapStep('docs', late, { keepOld: '0' }),
+      stepContext(api(), tempDir, { journal }),
+    )
+
+    if (undo?.kind !== 'swapBack') throw new Error('the old collection was dropped')
+    expect(notes).toEqual([
+      expect.stringContaining('not carried over'),
+      `${undo.kept.name} is kept until "chroma-ops migrate complete --apply"`,
+    ])
+    const { documents } = await api().get(undo.kept, { ids: ['id4'], include: ['documents'] })
+    expect(documents).toEqual(['in the old one'])
   })
 })
