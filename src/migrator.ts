@@ -151,12 +151,13 @@ export class Migrator {
       readonly version?: string
       readonly early?: boolean
       readonly apply?: boolean
+      readonly acceptDataLoss?: boolean
       readonly signal?: AbortSignal
     } = {},
   ): Promise<CompleteResult> {
     const { complete } = await import('./migrations/run/complete.js')
-    const { version = null, early = false, apply = false } = options
-    return complete({ ...(await this.#job(options.signal)), version, early, apply })
+    const { version = null, early = false, apply = false, acceptDataLoss = false } = options
+    return complete({ ...(await this.#job(options.signal)), version, early, apply, acceptDataLoss })
   }
 
   async repair(

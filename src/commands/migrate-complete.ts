@@ -11,6 +11,7 @@ import { openMigrations } from './open-migrations.js'
 interface Flags extends LockFlags {
   readonly early?: boolean
   readonly apply?: boolean
+  readonly acceptDataLoss?: boolean
 }
 
 export function migrateCompleteCommand(launcher: Launcher): Command {
@@ -18,10 +19,11 @@ export function migrateCompleteCommand(launcher: Launcher): Command {
     .description('drop what migrations have replaced or dropped and kept for the way back; a plan at first')
     .argument('[version]', 'only of this migration')
     .option('--early', 'also what is to be kept longer')
+    .option('--accept-data-loss', 'also what was written to since it was replaced')
     .option('--apply', 'drop it; there is no way back past these migrations then')
   return act(addLockFlags(command), launcher, async (context, word) => {
     const flags = command.opts<Flags>()
-    const { early = false, apply = false } = flags
+    const { early = false, apply = false, acceptDataLoss = false } = flags
     const version = word === undefined ? null : versionOf(word)
     if (apply) context.changes('migrate complete')
     await withMigrateHints(context, flags, async (hints) => {
@@ -30,14 +32,17 @@ export function migrateCompleteCommand(launcher: Launcher): Command {
         import('../migrations/run/complete.js'),
         import('./describe-migration-kept.js'),
       ])
-      const work = () => complete({ ...job, version, early, apply })
+      const work = () => complete({ ...job, version, early, apply, acceptDataLoss })
       const details = { target: job.api.transport.displayUrl, database: job.database, version, early }
       const audited = { repository: null, command: 'migrate complete', details }
       const dropped = ({ collections }: CompleteResult) => ({
         dropped: collections.filter(({ due }) => due).map(({ name }) => name),
       })
       const result = apply ? await withAudit(context, audited, work, dropped) : await work()
-      const words = ['migrate complete', version, early ? '--early' : null, '--apply']
+      const words = [
+        ...['migrate complete', version, early ? '--early' : null],
+        ...[acceptDataLoss ? '--accept-data-loss' : null, '--apply'],
+      ]
       const next = hints.command(words.filter((each) => each !== null).join(' '))
       context.output.result(result, (shown, style) => describeKept(shown, style, next))
     })

@@ -14,6 +14,8 @@ export interface CompleteJob extends MigrationJob {
   /** Also what is still to be kept. Without it: only what is older than its keep time. */
   readonly early: boolean
   readonly apply: boolean
+  /** Also what was written to since it was replaced, or of which that cannot be told. */
+  readonly acceptDataLoss: boolean
 }
 
 /** A collection that a migration has replaced or dropped, and kept for the way back. */
@@ -37,17 +39,25 @@ export interface CompleteResult {
 
 /**
  * Drops old collections whose time is over; there is no way back past their migrations afterwards. Rejects with a
- * GuardError `KEPT_WRITTEN_TO` (15) for one that an application still writes to.
+ * GuardError `KEPT_WRITTEN_TO` (15) for one that an application still writes to, `KEPT_UNKNOWN` (15) where that cannot
+ * be told.
  */
 export async function complete(job: CompleteJob): Promise<CompleteResult> {
   const { rows } = await readState(job, job.signal)
-  const found = await listKept(job, rows)
-  const collections = found.filter(({ version }) => job.version === null || version === job.version)
+  const collections = await chosen(job, rows)
   if (!job.apply || !collections.some(({ due }) => due)) return { applied: false, collections }
   return whileLocked(job, { runId: newRunId(), phase: 'complete' }, async (session) => {
-    for (const kept of collections.filter(({ due }) => due)) await drop(session, kept)
-    return { applied: true, collections }
+    // What was kept may have its name back by now, by a run that was waited for or has died.
+    const state = await session.state()
+    const now = await chosen(job, state.rows)
+    for (const kept of now.filter(({ due }) => due)) await drop(session, kept, job)
+    return { applied: true, collections: now }
   })
+}
+
+async function chosen(job: CompleteJob, rows: readonly MigrationRow[]): Promise<readonly KeptCollection[]> {
+  const found = await listKept(job, rows)
+  return found.filter(({ version }) => job.version === null || version === job.version)
 }
 
 /** What migrations have kept, by name. Reads only. */
@@ -83,7 +93,11 @@ function keptEntry({
   return { name, id, version, kind, keepUntil: typeof until === 'string' ? until : null }
 }
 
-async function drop(session: Session, kept: KeptCollection): Promise<void> {
+async function drop(
+  session: Session,
+  kept: KeptCollection,
+  { acceptDataLoss }: Pick<CompleteJob, 'acceptDataLoss'>,
+): Promise<void> {
   const { job, lock, signal } = session
   const { tenant, database, api } = job
   const state = await session.state()
@@ -92,7 +106,7 @@ async function drop(session: Session, kept: KeptCollection): Promise<void> {
   if (swap === null) await api.deleteCollection({ tenant, database, name: kept.name, id: kept.id }, signal)
   else
     await completeSwap(swap.undo, stepContext(session, state, kept.version, swap.at), {
-      acceptDataLoss: false,
+      acceptDataLoss,
     })
   if (state.row(kept.version) === null) return
   await addEvent({ session, state, version: kept.version }, 'completed', `${kept.name} was dropped`)

@@ -144,7 +144,7 @@ describe('complete', () => {
       }),
     ]
     await database.up(files, { allowDestructive: true })
-    const job = { ...database.job(files), version: null, early: false, apply: false }
+    const job = { ...database.job(files), version: null, early: false, apply: false, acceptDataLoss: false }
     const kept = (await complete(job)).collections
     expect(kept.map(({ kind, records, due }) => [kind, records, due])).toEqual([
       ['replaced', 3, false],
