@@ -8,6 +8,7 @@ import { refuseFuture, selectApplied, type RevertedMigration } from './select-do
 import { headOf, type KnownMigration } from './select.js'
 import { newRunId, whileLocked, withScratch, type Session } from './session.js'
 import { lookingContext, stepContext } from './step-context.js'
+import { unlessUnderWay } from './under-way.js'
 import { up } from './up.js'
 import { requireWayBack } from './way-back.js'
 
@@ -36,8 +37,10 @@ export async function down(job: DownJob): Promise<RunResult> {
   const files = await loadKnown(job)
   const runId = newRunId()
   const contents = await readState(job, job.signal)
-  const migrations = await choose(job, files, contents)
-  if (job.dryRun || migrations.length === 0) {
+  const chosen = () => choose(job, files, contents)
+  // A dry run waits for nobody, and is told as it is.
+  const migrations = await (job.dryRun ? chosen() : unlessUnderWay(chosen))
+  if (migrations !== null && (job.dryRun || migrations.length === 0)) {
     await withScratch(job, (scratch) =>
       requireWayBack({
         ...{ job, migrations, restore: job.restore, acceptDataLoss: job.acceptDataLoss },
@@ -54,7 +57,8 @@ export async function redo(job: DownJob & { readonly skipBackup: boolean }): Pro
   const reverted = await down(job)
   const versions = reverted.migrations.map(({ version }) => version).sort()
   const last = versions.at(-1)
-  if (job.dryRun || reverted.error !== null || last === undefined) return { ...reverted, action: 'redo' }
+  if (reverted.error !== null || last === undefined) return { ...reverted, action: 'redo' }
+  if (job.dryRun) return { ...reverted, ...forthAgain(reverted) }
   const applied = await up({
     ...job,
     ...{ limit: null, to: last, plan: null, allowDestructive: true, execOrder: 'linear', adopt: true },
@@ -66,6 +70,15 @@ export async function redo(job: DownJob & { readonly skipBackup: boolean }): Pro
     migrations: [...reverted.migrations, ...applied.migrations],
     warnings: [...reverted.warnings, ...applied.warnings],
   }
+}
+
+/** What the other half of a dry `redo` would be. */
+function forthAgain({ from, migrations }: RunResult): Pick<RunResult, 'action' | 'to' | 'migrations'> {
+  const forth = migrations.map((migration): MigrationResult => ({
+    ...migration,
+    ...{ direction: 'up', resumed: false, steps: [], backup: null },
+  }))
+  return { action: 'redo', to: from, migrations: [...migrations, ...forth.reverse()] }
 }
 
 async function downLocked(

@@ -14,6 +14,7 @@ import { requireOrder } from './order.js'
 import type { MigrationResult, RunResult } from './result.js'
 import { headOf, selectPending, titleOf, type KnownMigration, type Selection } from './select.js'
 import { newRunId, whileLocked, type Session } from './session.js'
+import { unlessUnderWay } from './under-way.js'
 
 /** Records of each collection that functions are tried on before anything is written. */
 const SAMPLE = 500
@@ -47,8 +48,8 @@ export async function up(job: UpJob): Promise<RunResult> {
   const files = await loadKnown(job)
   const runId = newRunId()
   const contents = await readState(job, job.signal)
-  const selection = selectFor(job, files, contents)
-  if (selection.selected.length === 0) return atHead(job, runId, selection)
+  const selection = await unlessUnderWay(() => selectFor(job, files, contents))
+  if (selection?.selected.length === 0) return atHead(job, runId, selection)
   await requireHistory(job, contents)
   return whileLocked(job, { runId, phase: 'up' }, (session) => upLocked(job, files, session))
 }

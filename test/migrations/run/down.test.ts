@@ -178,6 +178,11 @@ describe('down', () => {
     const two = migration('00002', { up: (m) => m.collection('two').create() })
     await database.up([one, two])
     const first = await database.find('one')
+    const dry = await database.redo([one, two], { count: 2, dryRun: true })
+    expect(
+      dry.migrations.map(({ version, direction, status }) => `${version} ${direction} ${status}`),
+    ).toEqual(['00002 down planned', '00001 down planned', '00001 up planned', '00002 up planned'])
+    expect([dry.from, dry.to]).toEqual(['00002', '00002'])
     const result = await database.redo([one, two], { count: 1 })
     expect(result.migrations.map(({ version, direction }) => [version, direction])).toEqual([
       ['00002', 'down'],

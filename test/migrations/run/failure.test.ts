@@ -218,6 +218,30 @@ describe('a run that is stopped', () => {
     expect(await database.states([two])).toEqual(['00001 reverted'])
   })
 
+  test('what another run is just doing is waited for, and not taken for a decision that is missing', async () => {
+    const database = await openDatabase()
+    const seen: unknown[] = []
+    const note = (work: Promise<unknown>) => work.catch((error: unknown) => seen.push(error))
+    const busy = migration('00001', {
+      up: (m) =>
+        m.step(
+          'slow',
+          async () => {
+            await note(database.down([busy]))
+          },
+          {
+            down: async () => {
+              await note(database.up([busy]))
+            },
+          },
+        ),
+    })
+    await database.up([busy])
+    await database.down([busy])
+    const locked = { code: 'MIGRATION_LOCKED', exitCode: ExitCode.locked }
+    expect(seen).toMatchObject([locked, locked])
+  })
+
   test('abort takes back what was done, in reverse', async () => {
     const database = await openDatabase()
     const { id } = await database.fill('docs')
