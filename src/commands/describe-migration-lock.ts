@@ -8,8 +8,7 @@ export function describeLock(
   style: Style,
 ): string[] {
   const life = lastBeat === null ? 'no sign of life since' : `last sign of life ${lastBeat} (its own clock)`
-  const verdict =
-    stale === null ? '' : stale ? `; ${style.bad('silent for longer than its lease: dead')}` : '; alive'
+  const verdict = stale === null ? '' : stale ? `; ${style.bad('its run is dead')}` : '; alive'
   return [
     `${style.warning('locked')} by ${owner} on ${host} (pid ${pid}, run ${runId}) since ${since}, ${life}${verdict}`,
     ...(phase === '' ? [] : [`  at: ${phase}`]),

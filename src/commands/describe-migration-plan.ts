@@ -36,7 +36,7 @@ export function describePlan(plan: MigrationPlan, style: Style, { apply }: PlanA
     ...warningsBeside(migrations, plan.warnings).map(
       (note) => `${style.warning('warning:')} ${noteText(note)}`,
     ),
-    plan.backup.problem === null
+    plan.backup.problem === null && !plan.warnings.some(({ code }) => code === 'NO_HISTORY')
       ? `nothing has been changed; apply it with: ${apply}`
       : `nothing has been changed; as it is, up would refuse this: ${apply}`,
   ].join('\n')
@@ -79,7 +79,7 @@ function stepLines(steps: readonly PlannedStep[], style: Style): string[] {
     ]
     const first = `${number} ${step.title.padEnd(width)}   ${facts.join('  ')}`.trimEnd()
     const more = [
-      ...(step.embedding === null ? [] : [embeddingText(step.embedding)]),
+      ...(step.embedding === null ? [] : [embeddingText(step.embedding, isEstimate(step))]),
       ...costs(step),
       ...step.notes,
     ]
@@ -98,11 +98,16 @@ function sampleTexts({ records, changed, dropped }: SampledRecords, embeds: bool
   return [`${facts.join(', ')} of ${grouped(records)} tried`]
 }
 
-function embeddingText(embedding: PlannedEmbedding): string {
+/** How many texts repeat is known of those that were looked at. */
+function isEstimate({ records, sample }: PlannedStep): boolean {
+  return records !== null && sample !== null && sample.records < records
+}
+
+function embeddingText(embedding: PlannedEmbedding, estimated: boolean): string {
   const { model, texts, uniqueTexts, cached, tokens, cost, seconds } = embedding
   const known = cached === 0 ? '' : `, ${grouped(cached)} paid for already`
   const facts = [
-    `embeds ${grouped(uniqueTexts)} different texts (${grouped(texts - uniqueTexts)} repeated${known}) with ${model}`,
+    `embeds ${estimated ? 'about ' : ''}${grouped(uniqueTexts)} different texts (${grouped(texts - uniqueTexts)} repeated${known}) with ${model}`,
     `about ${grouped(tokens)} tokens`,
     ...(cost === null ? [] : [`cost about ${cost.toFixed(2)}`]),
     ...(seconds === null ? [] : [`about ${duration(seconds * 1000)}`]),
@@ -125,7 +130,8 @@ function costs({ peakBytes, gapMs }: PlannedStep): string[] {
 function backupLine({ backup }: MigrationPlan, style: Style): string {
   const { needed, collections, problem } = backup
   if (!needed) return 'backup: none is needed'
-  const what = `${plural(collections.length, 'collection')} (${collections.join(', ')}) before the first change`
+  const named = `${plural(collections.length, 'collection')} (${collections.join(', ')})`
+  const what = `${collections.includes('*') ? 'every collection' : named} before the first change`
   return problem === null ? `backup: ${what}` : `backup: ${what}: ${style.bad('cannot be made')}: ${problem}`
 }
 

@@ -11,7 +11,12 @@ export interface ToldRun extends Omit<RunResult, 'error'> {
   readonly database: string
 }
 
-export function describeRun(run: ToldRun, style: Style): string {
+/** `stopped`: by a signal; what stands as failed was only left. */
+export function describeRun(
+  run: ToldRun,
+  style: Style,
+  { stopped }: { readonly stopped: boolean } = { stopped: false },
+): string {
   const { action, dryRun, migrations, from, to } = run
   const warnings = run.warnings.map(({ message }) => `${style.warning('warning:')} ${message}`)
   const at = `${placeText(run)} is at ${to ?? 'no version'}`
@@ -23,16 +28,27 @@ export function describeRun(run: ToldRun, style: Style): string {
       ? `nothing has been changed; ${action} of ${placeText(run)} would`
       : `${action} of ${placeText(run)}: ${moved}`,
     ...migrations.flatMap((migration) =>
-      migrationLines(action === 'abort' ? { ...migration, resumed: false } : migration, width, style),
+      migrationLines(action === 'abort' ? { ...migration, resumed: false } : migration, {
+        width,
+        style,
+        failed: style.bad(stopped ? 'stopped' : 'failed'),
+      }),
     ),
     ...warnings,
   ].join('\n')
 }
 
-function migrationLines(migration: MigrationResult, width: number, style: Style): string[] {
+interface Look {
+  readonly width: number
+  readonly style: Style
+  /** The word for what did not come to its end. */
+  readonly failed: string
+}
+
+function migrationLines(migration: MigrationResult, { width, style, failed }: Look): string[] {
   const { version, name, direction, resumed, ms, steps, backup, status } = migration
   const facts = [
-    outcome(migration, style),
+    outcome(migration, style, failed),
     ...(resumed && status !== 'notExecuted' ? ['went on from an earlier run'] : []),
     ...(status === 'success' || status === 'error' ? [duration(ms)] : []),
     ...(backup === null ? [] : [`backup ${backup.id}`]),
@@ -40,16 +56,16 @@ function migrationLines(migration: MigrationResult, width: number, style: Style)
   const arrow = direction === 'up' ? '↑' : '↓'
   return [
     ` ${arrow} ${style.bold(`${version} ${name}`.padEnd(width))}   ${facts.join(', ')}`,
-    ...stepLines(steps, style),
+    ...stepLines(steps, failed),
   ]
 }
 
-function outcome({ status, direction }: MigrationResult, style: Style): string {
+function outcome({ status, direction }: MigrationResult, style: Style, failed: string): string {
   switch (status) {
     case 'success':
       return style.good(direction === 'up' ? 'applied' : 'taken back')
     case 'error':
-      return style.bad('failed')
+      return failed
     case 'notExecuted':
       return style.dim('not begun')
     case 'skipped':
@@ -59,13 +75,13 @@ function outcome({ status, direction }: MigrationResult, style: Style): string {
   }
 }
 
-function stepLines(steps: readonly StepResult[], style: Style): string[] {
+function stepLines(steps: readonly StepResult[], failed: string): string[] {
   const width = Math.max(0, ...steps.map(({ title }) => title.length))
   return steps.flatMap((step, index) => {
     const { title, state, records, embedded, gapMs, notes } = step
     const facts = [
       ...(state === 'earlier' ? ['by an earlier run'] : []),
-      ...(state === 'failed' ? [style.bad('failed')] : []),
+      ...(state === 'failed' ? [failed] : []),
       ...(records === 0 ? [] : [plural(records, 'record')]),
       ...(embedded === 0 ? [] : [`${grouped(embedded)} ${embedded === 1 ? 'text' : 'texts'} embedded`]),
       ...(gapMs === null ? [] : [`the name was missing for ${duration(gapMs)}`]),

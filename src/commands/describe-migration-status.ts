@@ -21,6 +21,7 @@ export function describeStatus(status: MigrationStatus, style: Style, advice: St
   ]
   const open = new Set<MigrationState['status']>(['pending', 'reverted'])
   const pending = migrations.filter((migration) => open.has(migration.status)).length
+  const isBusy = migrations.some((migration) => migration.status === 'running')
   return [
     `${placeText(status)}: ${facts.join(', ')}`,
     ...(migrations.length === 0 ? ['there are no migrations'] : [migrationTable(migrations, style)]),
@@ -31,7 +32,7 @@ export function describeStatus(status: MigrationStatus, style: Style, advice: St
     ...(pending > 0 && findings.length === 0
       ? [`${plural(pending, 'migration')} to apply: ${advice.up}`]
       : []),
-    ...(pending === 0 && findings.length === 0 ? [style.good('nothing is to be done')] : []),
+    ...(pending === 0 && findings.length === 0 && !isBusy ? [style.good('nothing is to be done')] : []),
   ].join('\n')
 }
 

@@ -42,9 +42,9 @@ export class MigrateHints {
   }
 }
 
-/** A command without quotes around it: its end is where the words do not look like those of a command any more. */
+/** A command without quotes around it: its end is where the words do not look like those of a command any more. An id may begin with a digit, as a version does. */
 const BARE =
-  /(?<!["`])chroma-ops migrate [a-z]+(?: (?:--[a-z][a-z-]*|<[a-z]+>|\d\w*(?:\.\w+)?|[\da-f]{8}-[\da-f-]{27}))*/g
+  /(?<!["`])chroma-ops migrate [a-z]+(?: (?:--[a-z][a-z-]*|<[a-z]+>|[\da-f]{8}-[\da-f-]{27}|\d\w*(?:\.\w+)?))*/g
 
 /** Does the work of a command; hints of its failures can be pasted. */
 export async function withMigrateHints(

@@ -6,6 +6,7 @@ import { Command } from 'commander'
 import { wholeNumber } from '../config/values.js'
 import { ExitCode } from '../core/exit-code.js'
 import { shellWord } from '../core/shell-word.js'
+import type { MigrationPlan } from '../migrations/plan/migration-plan.js'
 import type { PlanJob } from '../migrations/plan/plan.js'
 import { act } from './command.js'
 import type { CommandContext, Launcher } from './context.js'
@@ -81,10 +82,16 @@ export async function tellPlan(
   }
   const { backup, destructive } = planned
   const isRefused =
-    (backup.needed && backup.problem !== null) || (destructive.length > 0 && !allowDestructive)
+    (backup.needed && backup.problem !== null) ||
+    (destructive.length > 0 && !allowDestructive) ||
+    lacksHistory(planned)
   if (isRefused) context.finish(ExitCode.refused)
   const apply = hints.command(['migrate up', ...applyWords(job, out, destructive.length > 0)].join(' '))
   output.result(planned, (shown, style) => describePlan(shown, style, { apply }))
+}
+
+function lacksHistory({ warnings }: MigrationPlan): boolean {
+  return warnings.some(({ code }) => code === 'NO_HISTORY')
 }
 
 function applyWords(job: PlanJob, out: string | null, isDestructive: boolean): string[] {

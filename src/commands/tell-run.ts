@@ -52,17 +52,24 @@ function tell(told: Told, result: RunResult): void {
     })),
   }
   const error = failureOf(told, result)
-  if (error === null) output.result(run, describeRun)
+  if (error === null) output.result(run, (shown, style) => describeRun(shown, style))
   else if (output.json) {
     const { code, message, hint = null, exitCode } = error
     output.result({ ...run, error: { code, message, hint, exitCode } }, () => '')
     context.finish(exitCode)
   } else {
-    if (migrations.length > 0) output.result(run, describeRun)
-    if (context.signal.aborted)
-      output.note(`what was done is recorded; go on with: ${hints.command('migrate up')}`)
+    const stopped = context.signal.aborted
+    if (migrations.length > 0) output.result(run, (shown, style) => describeRun(shown, style, { stopped }))
+    if (stopped) output.note(`what was done is recorded; go on with: ${hints.command(nextAfterStop(result))}`)
     throw error
   }
+}
+
+/** `up` does not finish what goes back. */
+function nextAfterStop({ action, migrations }: RunResult): string {
+  if (action === 'abort') return 'migrate abort'
+  const begun = migrations.find(({ status }) => status === 'error')
+  return begun?.direction === 'down' ? 'migrate resume' : 'migrate up'
 }
 
 /** Why the run was stopped says more than what that broke in passing. */

@@ -86,7 +86,7 @@ describe('a plan', () => {
         ' 00007 docs_cosine   can be taken back until 2026-12-05 · never at the start of an application',
         '   docs: cosine, and a larger model',
         '   1 docs copyAndSwap   l2→cosine  384→1536  48,210 records  changes 500 (100 %) of 500 tried',
-        '       embeds 41,877 different texts (6,333 repeated) with te3s, about 9,300,000 tokens, cost about 0.19, about 14 min 0 s',
+        '       embeds about 41,877 different texts (6,333 repeated) with te3s, about 9,300,000 tokens, cost about 0.19, about 14 min 0 s',
         '       402.0 MiB beside what is there; the name is missing for about 15 ms; programs that hold the collection open it again',
         '   2 step "notify"      not simulated',
         'backup: none is needed',
@@ -121,6 +121,20 @@ describe('a plan', () => {
     expect(text).toContain('up refuses this without --allow-destructive')
     expect(text).toContain(`nothing has been changed; as it is, up would refuse this: ${apply}`)
     expect(text).toContain('warning: 00007: cannot be simulated (OPAQUE)')
+  })
+
+  test('is exact about texts where all were looked at', () => {
+    const steps = [{ ...step, sample: { records: 48_210, changed: 0, dropped: 0 } }]
+    const text = describePlan({ ...plan, migrations: [{ ...migration, steps }] }, style, { apply })
+    expect(text).toContain('embeds 41,877 different texts')
+  })
+
+  test('of a database without a history says that up refuses, and of code that everything is backed up', () => {
+    const warnings = [{ version: '00007', step: null, code: 'NO_HISTORY', message: 'no history' }]
+    const backup = { needed: true, versions: ['00007'], collections: ['*'], problem: null }
+    const text = describePlan({ ...plan, warnings, backup }, style, { apply })
+    expect(text).toContain(`as it is, up would refuse this: ${apply}`)
+    expect(text).toContain('backup: every collection before the first change')
   })
 
   test.each([
@@ -243,6 +257,16 @@ describe('a run', () => {
     expect(text).toContain(' ↑ 00008 docs_cosine   not begun')
   })
 
+  test('that was stopped has not failed', () => {
+    const left: MigrationResult = {
+      ...{ ...result, status: 'error', resumed: false, backup: null },
+      steps: [{ ...done, state: 'failed', records: 0, embedded: 0, gapMs: null, notes: [] }],
+    }
+    const text = describeRun({ ...run, to: '00006', migrations: [left] }, style, { stopped: true })
+    expect(text).toContain(' ↑ 00007 docs_cosine   stopped, 1 min 5 s\n    1 docs copyAndSwap   stopped')
+    expect(text).not.toContain('failed')
+  })
+
   test('back, a dry one, one for another environment, and one of nothing', () => {
     const down: MigrationResult = { ...result, direction: 'down', resumed: false, steps: [], backup: null }
     expect(describeRun({ ...run, action: 'down', migrations: [down] }, style)).toContain(
@@ -309,6 +333,11 @@ describe('the status', () => {
     )
   })
 
+  test('of one that is just being applied does not say that nothing is to be done', () => {
+    const running = { ...state, status: 'running' } as const
+    expect(describeStatus({ ...status, migrations: [running] }, style, advice)).not.toContain('nothing is')
+  })
+
   test('says what is next when something is pending', () => {
     const pending = {
       ...state,
@@ -364,7 +393,7 @@ describe('the status', () => {
       'MIGRATION_INTERRUPTED 00007: its run is gone\n  next: go on with "chroma-ops migrate up"',
     )
     expect(text).toContain(
-      'locked by ci on runner (pid 4711, run abc) since 2026-11-21T02:00:00.000Z, last sign of life 2026-11-21T02:01:00.000Z (its own clock); silent for longer than its lease: dead\n  at: 00007, step 1 of 2: docs copyAndSwap\n  lock id: lock-id',
+      'locked by ci on runner (pid 4711, run abc) since 2026-11-21T02:00:00.000Z, last sign of life 2026-11-21T02:01:00.000Z (its own clock); its run is dead\n  at: 00007, step 1 of 2: docs copyAndSwap\n  lock id: lock-id',
     )
   })
 

@@ -91,6 +91,10 @@ describe('hints', () => {
     ['chroma-ops migrate up goes on', '"chroma-ops migrate up --dir'],
     ['run: chroma-ops migrate repair --forget 00007 --apply', 'migrate repair --forget 00007 --apply --dir'],
     [
+      'chroma-ops migrate unlock --lock-id 3c24d9ea-9944-48d9-ac16-7e7cfc15d3bb --apply',
+      '"chroma-ops migrate unlock --lock-id 3c24d9ea-9944-48d9-ac16-7e7cfc15d3bb --apply --dir',
+    ],
+    [
       'or: chroma-ops migrate unlock --lock-id b44fad2d-c6dd-425b-8a15-bcf7a9936f55 --apply; then wait',
       'migrate unlock --lock-id b44fad2d-c6dd-425b-8a15-bcf7a9936f55 --apply --dir',
     ],

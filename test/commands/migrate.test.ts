@@ -235,6 +235,13 @@ describe('what needs an approval or a decision', () => {
     expect(await json(['up'])).toMatchObject({ from: '00001', to: '00002' })
   })
 
+  test('a plan that up would refuse for want of a history ends as up would (15)', async () => {
+    const { json, fill } = await newProject({ '00001_docs.ts': CREATE })
+    await fill('notes', 1)
+    expect(await json(['plan'], 15)).toMatchObject({ warnings: [{ code: 'NO_HISTORY' }] })
+    expect(await json(['plan', '--adopt'])).toMatchObject({ warnings: [] })
+  })
+
   test('what cannot be undone wants a repository (15); down --restore brings it back', async () => {
     const shout = `(record) => ({ ...record, document: 'SAME' })`
     const inPlace = `async up(m) { await m.collection('docs').transform(${shout}, { inPlace: true }) }`
