@@ -19,6 +19,7 @@ const often = {
   CHROMA_OPS_TEST_CLEANUP_KILLS: 50,
   CHROMA_OPS_TEST_ORDERS: 2000,
   CHROMA_OPS_TEST_RESUMES: 50,
+  CHROMA_OPS_TEST_LOCK_PROCESSES: 20,
 }
 for (const [name, value] of Object.entries(often)) process.env[name] ??= String(value)
 
@@ -30,7 +31,8 @@ export default {
     '<rootDir>/test/backup/{physical-backup,prune-races,restore-crash,restore-kill,resume}.test.ts',
     '<rootDir>/test/cleanup/killed.test.ts',
     '<rootDir>/test/transfer/copy-kill.test.ts',
-    '<rootDir>/test/migrations/operations/crashes.test.ts',
+    '<rootDir>/test/migrations/{operations,swap}/crashes.test.ts',
+    '<rootDir>/test/migrations/state/lock-processes.test.ts',
     '<rootDir>/test/health/offline/killed-server.test.ts',
     '<rootDir>/test/e2e/{busy-server,damage,disk-full,faulty-network,killed-*,physical-*,power-cut,queries,round-trip,s3,scope}.test.ts',
   ],

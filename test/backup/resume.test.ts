@@ -57,7 +57,9 @@ class MortalStore extends DatedStore {
   }
 }
 
-const big = collectionOf('big', [numberedBatch(5000, 512)])
+/** Several objects. */
+const BIG = 3000
+const big = collectionOf('big', [numberedBatch(BIG, 512)])
 const small = Array.from({ length: 9 }, (_, index) =>
   collectionOf(`small-${index}`, [numberedBatch(100 + 40 * index, 32, `s${index}-`)]),
 )
@@ -177,8 +179,8 @@ test('of a source that changed in between only what is the same is taken over', 
   const store = new MortalStore(FIRST_NIGHT)
   const repository = await newRepository(store)
   await killedAfter(store, repository, 7)
-  const batch = numberedBatch(5000, 512)
-  batch.embeddings[4990 * 512] = 7
+  const batch = numberedBatch(BIG, 512)
+  batch.embeddings[(BIG - 10) * 512] = 7
   const changed = sourceOf(collectionOf('big', [batch], { id: big.definition.id }), ...small)
   const result = await createBackup(jobOf(repository, changed))
   await expectSound(repository, result)
@@ -312,7 +314,7 @@ test('what a backup goes on from stays, although a prune that saw nobody do so g
   await wholeBackups(await openRepository({ store }))
 })
 
-const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 150)
+const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 60)
 
 function random(seed: number): () => number {
   let state = seed * 0x9e3779b1 + 1

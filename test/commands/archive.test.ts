@@ -38,8 +38,12 @@ beforeAll(async () => {
   id = await backUp(chroma().url, repo, '--series', 'nightly')
   await runJson(['backup', 'export', 'latest', archive, '--repo', repo])
   await writeFile(at('passphrase'), 'correct horse battery staple\n', { mode: 0o600 })
-  secret = ['--repo', at('secret'), '--passphrase-file', at('passphrase')]
-  await runJson(['repo', 'init', '--encrypt', ...secret])
+  const withPassphrase = ['--repo', at('secret'), '--passphrase-file', at('passphrase')]
+  await runJson(['repo', 'init', '--encrypt', ...withPassphrase])
+  // Unlike a passphrase it opens at once.
+  await runJson(['repo', 'key', 'generate', at('key')])
+  await runJson(['repo', 'key', 'add', '--new-key-file', at('key'), '--label', 'file', ...withPassphrase])
+  secret = ['--repo', at('secret'), '--repo-key-file', at('key')]
   await runJson(['backup', '--url', chroma().url, '--series', 'nightly', ...secret])
 })
 

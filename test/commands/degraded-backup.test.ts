@@ -4,6 +4,7 @@ import path from 'node:path'
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
 
+import { writeKeyFile } from '../../src/commands/write-key-file.js'
 import { makeDirectory } from '../helpers/data-directories.js'
 import { FakeS3 } from '../helpers/fake-s3.js'
 import { unusedPort } from '../helpers/http-server.js'
@@ -45,10 +46,11 @@ async function idsIn(key: readonly string[] = []): Promise<string[]> {
   return backups.map(idOf)
 }
 
+/** Unlike a passphrase it opens at once. */
 async function keyFile(): Promise<string[]> {
-  const file = path.join(folder, 'passphrase')
-  await writeFile(file, 'correct horse battery staple')
-  return ['--passphrase-file', file]
+  const file = path.join(folder, 'key')
+  await writeKeyFile(file, new Date())
+  return ['--repo-key-file', file]
 }
 
 async function spooled(): Promise<string[]> {

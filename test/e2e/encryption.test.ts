@@ -92,7 +92,11 @@ test('every command works on an encrypted repository as on a plain one', async (
   await run('backup', 'drill', 'latest', '--series', 'nightly', '--cache-dir', testCacheDir)
 })
 
-test('physical backups come back byte for byte from an encrypted repository', async () => {
+test('physical backups come back byte for byte from an encrypted repository, opened with another of its keys', async () => {
+  const keyFile = path.join(folder, 'key')
+  await run('repo', 'key', 'generate', keyFile)
+  await run('repo', 'key', 'add', '--new-key-file', keyFile, '--label', 'file')
+  key = ['--repo', repo, '--repo-key-file', keyFile]
   const data = path.join(folder, 'data')
   await makeDirectory(data, { records: 400, saved: true })
   await run('backup', '--path', data, '--series', 'files')

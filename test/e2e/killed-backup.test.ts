@@ -15,7 +15,7 @@ import { withApi } from '../helpers/restores.js'
 import { seedServer } from '../helpers/server-seeds.js'
 
 /** `npm run test:soak` kills more often. */
-const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 4)
+const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 3)
 
 const chroma = chromaForSuite()
 const home = { tenant: 'default_tenant', database: 'default_database', metadata: null, space: 'l2' } as const

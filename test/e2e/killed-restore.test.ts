@@ -21,7 +21,7 @@ import {
 import { seedServer } from '../helpers/server-seeds.js'
 
 /** `npm run test:soak` kills more often. */
-const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 4)
+const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 3)
 const COLLECTIONS = 4
 
 const chroma = chromaForSuite()

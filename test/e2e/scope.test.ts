@@ -15,7 +15,7 @@ import { dropCollections, expectSameContents, serverContents } from '../helpers/
 import { seedServer } from '../helpers/server-seeds.js'
 
 /** `npm run test:soak` takes 150. */
-const COLLECTIONS = Number(process.env['CHROMA_OPS_TEST_COLLECTIONS'] ?? 40)
+const COLLECTIONS = Number(process.env['CHROMA_OPS_TEST_COLLECTIONS'] ?? 20)
 
 const chroma = chromaForSuite()
 const home = { tenant: 'default_tenant', database: 'default_database' } as const

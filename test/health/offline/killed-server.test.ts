@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals'
 import { exhaustively, killedDirectory, mistakes } from '../../helpers/killed-server.js'
 import { healthOfDirectory } from './directories.js'
 
-const KILLS = Number(process.env['CHROMA_OPS_TEST_SERVER_KILLS'] ?? 3)
+const KILLS = Number(process.env['CHROMA_OPS_TEST_SERVER_KILLS'] ?? 2)
 
 // Long vectors and rare saves take turns: of the one, pickles are cut off, of the other, transactions.
 const loads = Array.from({ length: KILLS }, (_, index) =>
