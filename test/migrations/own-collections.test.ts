@@ -24,6 +24,7 @@ import { openState } from '../../src/migrations/state/state-writer.js'
 import { home, newCollection } from '../helpers/api-for-suite.js'
 import { startChroma, type TestChroma } from '../helpers/chroma-server.js'
 import { deadLock, locked, lockNames } from '../helpers/migration-locks.js'
+import { healthOfDirectory } from '../health/offline/directories.js'
 import { migrationRow } from '../helpers/migration-rows.js'
 
 const DUE = '2001-01-01T00:00:00.000Z'
@@ -95,6 +96,28 @@ test('health tells what a dead migration has left, whose it was and what to run 
     evidence: expect.stringMatching(/was being built by a migration \(run run 1\) that is not running/),
     command: `chroma-ops migrate status --tenant default_tenant --database default_database --url ${chroma.url}`,
   })
+})
+
+test('so it does without a server, from the directory alone', async () => {
+  const stale = await deadLock(api, { phase: 'docs: copying' })
+  await setAside({ api, ...home }, stale, STALE_LOCK_PREFIX, undefined)
+  const { findings, status } = await healthOfDirectory(chroma.directory)
+  const own = findings.filter(({ id }) => id.startsWith('MIGRATION_'))
+  expect(status).toBe('ok')
+  expect(own.map(({ id, collection }) => [id, collection?.split('/')[2]])).toEqual(
+    expect.arrayContaining([
+      ['MIGRATION_LOCK_LEFT', `${STALE_LOCK_PREFIX}${stale.id}`],
+      ['MIGRATION_UNFINISHED', 'docs.migrate-0123abcd'],
+      ['MIGRATION_KEPT_TOO_LONG', 'docs.old-00000000'],
+    ]),
+  )
+  expect(own.some(({ collection }) => collection?.includes('docs.old-11111111'))).toBe(false)
+  expect(own.find(({ id }) => id === 'MIGRATION_UNFINISHED')).toMatchObject({
+    severity: 'info',
+    command: 'chroma-ops migrate status --tenant default_tenant --database default_database --url URL',
+  })
+  const { findings: before } = await healthOfDirectory(chroma.directory, { now: () => new Date(0) })
+  expect(before.some(({ id }) => id === 'MIGRATION_KEPT_TOO_LONG')).toBe(false)
 })
 
 test('who names a collection that is not there is not told to choose what is ours', async () => {

@@ -11,8 +11,8 @@ export interface CatalogueEntry {
   /** What to do, in words. */
   readonly advice: string
   /**
-   * A command that mends it or finds out more, with `{path}` and `{collection}` for what is known; words in
-   * capitals are to be filled in. Null when none of ours does.
+   * A command that mends it or finds out more, with `{path}`, `{collection}`, `{tenant}` and `{database}` for what
+   * is known; words in capitals are to be filled in. Null when none of ours does.
    */
   readonly command: string | null
 }

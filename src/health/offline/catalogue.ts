@@ -4,6 +4,7 @@ import type { HealthFinding, Severity } from '../report.js'
 import { databaseEntries } from './catalogue-database.js'
 import type { CatalogueEntry } from './catalogue-entry.js'
 import { indexEntries } from './catalogue-index.js'
+import { leftoverEntries } from './catalogue-migrations.js'
 import { rowEntries } from './catalogue-rows.js'
 import { surroundingEntries } from './catalogue-surroundings.js'
 
@@ -12,6 +13,7 @@ export const directoryCatalogue = {
   ...databaseEntries,
   ...indexEntries,
   ...rowEntries,
+  ...leftoverEntries,
   ...surroundingEntries,
 } as const satisfies Record<string, CatalogueEntry>
 
@@ -42,6 +44,8 @@ export function directoryFinding(directory: string, observation: Observation): H
     command:
       entry.command
         ?.replace('{path}', () => shellWord(directory))
-        .replace('{collection}', () => (name === null ? 'COLLECTION' : shellWord(name))) ?? null,
+        .replace('{collection}', () => (name === null ? 'COLLECTION' : shellWord(name)))
+        .replace('{tenant}', () => shellWord(collection?.tenant ?? 'TENANT'))
+        .replace('{database}', () => shellWord(collection?.database ?? 'DATABASE')) ?? null,
   }
 }

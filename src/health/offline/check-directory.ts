@@ -15,6 +15,7 @@ import { checkCollections, type CheckedCollections } from './check-collections.j
 import { checkDatabaseApart } from './check-database-apart.js'
 import { checkDatabase, type CheckedDatabase } from './check-database.js'
 import { folderObservations, missingDatabase } from './check-folder.js'
+import { leftoverObservations } from './check-leftovers.js'
 import { checkServerView, checkUpgrade } from './check-other-views.js'
 import { checkSurroundings } from './check-surroundings.js'
 import type { DirectoryReport, LastBackup } from './directory-report.js'
@@ -95,7 +96,7 @@ async function examine(job: DirectoryHealthJob, now: () => Date): Promise<Examin
   const opened = await open(job)
   if (!('database' in opened)) return { ...NOTHING, ...facts, observations: [opened, ...observations] }
   try {
-    const found = await examineOpened(job, opened, folder, surroundings.holder.state)
+    const found = await examineOpened({ ...job, now }, opened, folder, surroundings.holder.state)
     return { ...facts, ...found, observations: [...found.observations, ...observations] }
   } finally {
     opened.close()
@@ -118,12 +119,12 @@ type Found = Pick<Facts, 'database' | 'indexes' | 'collections' | 'upgrade' | 's
 }
 
 async function examineOpened(
-  job: DirectoryHealthJob,
+  job: DirectoryHealthJob & { readonly now: () => Date },
   directory: DataDirectory,
   folder: FolderFacts,
   holder: DirectoryReport['holder']['state'],
 ): Promise<Found> {
-  const { level } = job
+  const { level, now } = job
   const definitions = definitionsOf(directory)
   const all = 'id' in definitions ? [] : definitions
   const { database, collections } = await withBoth(
@@ -136,6 +137,7 @@ async function examineOpened(
     ...observationsOf(database),
     ...observationsOf(collections),
     ...folderObservations(folder, directory.segments, level),
+    ...(level === 'live' ? [] : leftoverObservations(all, now().getTime())),
   ]
   const checked = 'id' in collections ? [] : collections.collections
   const views = { job, directory, collections: checked, holder }

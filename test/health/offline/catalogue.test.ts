@@ -17,7 +17,11 @@ test('docs/health.md lists every finding as the catalogue has it, and no other',
   )
   expect([...rows.keys()].sort()).toEqual(entries.map(([id]) => id).sort())
   for (const [id, { severity, meaning, consequence, advice, command }] of entries) {
-    const shown = command?.replace('{path}', 'DIR').replace('{collection}', 'NAME')
+    const shown = command
+      ?.replace('{path}', 'DIR')
+      .replace('{collection}', 'NAME')
+      .replace('{tenant}', 'TENANT')
+      .replace('{database}', 'DATABASE')
     const whatToDo = shown === undefined ? advice : `${advice}: \`${shown}\``
     expect([id, ...(rows.get(id) ?? [])]).toEqual([id, severity, meaning, consequence, whatToDo])
   }
