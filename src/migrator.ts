@@ -134,9 +134,11 @@ export class Migrator {
     return redo({ ...(await this.#job(options.signal)), ...revertFlags(options), skipBackup })
   }
 
-  async resume(signal?: AbortSignal): Promise<RunResult> {
+  async resume(
+    options: { readonly dryRun?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<RunResult> {
     const { resume } = await import('./migrations/run/resume.js')
-    return resume(await this.#job(signal))
+    return resume({ ...(await this.#job(options.signal)), dryRun: options.dryRun ?? false })
   }
 
   async abort(

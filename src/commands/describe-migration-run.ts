@@ -49,7 +49,9 @@ function migrationLines(migration: MigrationResult, { width, style, failed }: Lo
   const { version, name, direction, resumed, ms, steps, backup, status } = migration
   const facts = [
     outcome(migration, style, failed),
-    ...(resumed && status !== 'notExecuted' ? ['went on from an earlier run'] : []),
+    ...(resumed && status !== 'notExecuted'
+      ? [`${status === 'planned' ? 'goes' : 'went'} on from an earlier run`]
+      : []),
     ...(status === 'success' || status === 'error' ? [duration(ms)] : []),
     ...(backup === null ? [] : [`backup ${backup.id}`]),
   ]

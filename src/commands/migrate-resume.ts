@@ -15,13 +15,15 @@ export function migrateResumeCommand(launcher: Launcher): Command {
   const command = new Command('resume').description(
     'go on with the migration that was interrupted, up or down, and no other',
   )
-  return act(addLockFlags(command), launcher, async (context) => {
+  addLockFlags(command).option('--dry-run', 'tell what is done and what is left')
+  return act(command, launcher, async (context) => {
     const flags = command.opts<Flags>()
-    context.changes('migrate resume')
+    const { dryRun = false } = flags
+    if (!dryRun) context.changes('migrate resume')
     await withMigrateHints(context, flags, async (hints) => {
       const job = await openMigrations(context, flags)
       const { resume } = await import('../migrations/run/resume.js')
-      await runAndTell({ context, job, hints, dryRun: false }, 'resume', () => resume(job))
+      await runAndTell({ context, job, hints, dryRun }, 'resume', () => resume({ ...job, dryRun }))
     })
   })
 }

@@ -24,7 +24,7 @@ export interface PlanStepJob {
 
 /** What one step would do. Runs its functions on a sample; rejects with what they get wrong. */
 export async function planStep(recorded: RecordedStep, job: PlanStepJob): Promise<PlannedStep> {
-  const { step, map, source, number, title, state } = recorded
+  const { step, map, source, number, title, state, left } = recorded
   const tried = state === 'new' ? await trial(map, source, job) : null
   const records = source?.records ?? null
   const losses = lossesOf(step, map, { records, tried: tried?.preview ?? null, backsUp: job.backsUp })
@@ -32,7 +32,7 @@ export async function planStep(recorded: RecordedStep, job: PlanStepJob): Promis
   if (map !== null && tried === null && state === 'new' && source !== null && records !== 0)
     notes.push('not tried on a sample: an earlier step changes these records')
   if (isOpaque(step)) notes.push('code of its own is not simulated')
-  if (state === 'begun') notes.push('begun by an earlier run')
+  if (state === 'begun') notes.push(`begun by an earlier run${left === null ? '' : `, at ${left}`}`)
   return {
     ...{ number, title, records, notes },
     done: state === 'done',

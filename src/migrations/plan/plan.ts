@@ -7,6 +7,7 @@ import type { MigrationJob } from '../run/migration-job.js'
 import { requireOrder } from '../run/order.js'
 import { selectPending } from '../run/select.js'
 import { runCheck } from '../run/check-context.js'
+import { warnOfSum } from '../run/sum-warning.js'
 import { withScratch } from '../run/session.js'
 import { buildPlan } from './build-plan.js'
 import type { MigrationPlan, PlanNote } from './migration-plan.js'
@@ -29,6 +30,7 @@ export interface PlanJob extends MigrationJob {
  */
 export async function plan(job: PlanJob): Promise<MigrationPlan> {
   const files = await loadKnown(job)
+  await warnOfSum(job, files)
   const contents = await readState(job, job.signal)
   requireEnvironment(job.environment, contents)
   const selection = selectPending({ files, rows: contents.rows, limit: job.limit, to: job.to })

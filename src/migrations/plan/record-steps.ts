@@ -10,6 +10,7 @@ import { collectionReads } from '../run/collection-reads.js'
 import { runWithContext, type StepExecutor, type StepRequest } from '../run/context.js'
 import { requireAllSteps, requireSameStep } from '../run/same-step.js'
 import type { StepRow } from '../state/row.js'
+import { describeSwap } from '../swap/describe-swap.js'
 import type { VirtualCollection, VirtualDatabase } from './virtual-database.js'
 
 export interface RecordedStep extends StepRequest {
@@ -19,6 +20,8 @@ export interface RecordedStep extends StepRequest {
   readonly hash: string
   /** `done`, `begun`: by an earlier run. */
   readonly state: 'new' | 'begun' | 'done'
+  /** How far an earlier run came that has begun it, for people; null: that is not known. */
+  readonly left: string | null
   /** What it works on, as it is before the step; null: not known, or nothing. */
   readonly source: VirtualCollection | null
   /** What the server's collections are called before this step, by id, as far as anybody has asked. */
@@ -82,7 +85,8 @@ class Recorder implements StepExecutor {
     const state = earlier === undefined ? 'new' : earlier.state === 'done' ? 'done' : 'begun'
     const names = this.#job.virtual.names()
     const source = state === 'done' ? null : await this.#apply(request, state)
-    this.steps.push({ ...request, number, title, hash, state, source, names })
+    const left = state === 'begun' ? (describeSwap(earlier?.progress ?? null)?.text ?? null) : null
+    this.steps.push({ ...request, number, title, hash, state, left, source, names })
   }
 
   mapOf(operators: readonly RecordOperator[]): FusedMap {

@@ -1,3 +1,4 @@
+import { plan } from '../plan/plan.js'
 import { readState } from '../state/state-store.js'
 import type { MigrationRow } from '../state/row.js'
 import { abortLocked, planAbort } from './abort.js'
@@ -12,13 +13,16 @@ import { up } from './up.js'
 
 /**
  * Continues the one migration that was begun and not finished, up or down, and no other. Rejects with a
- * MigrationUndecidedError `HISTORY_CHANGED` (17) when a step that is done reads otherwise now.
+ * MigrationUndecidedError `HISTORY_CHANGED` (17) when a step that is done reads otherwise now. With `dryRun` it says
+ * what is done and what is left, and writes nothing.
  */
-export async function resume(job: MigrationJob): Promise<RunResult> {
+export async function resume(job: MigrationJob & { readonly dryRun?: boolean }): Promise<RunResult> {
   const { rows } = await readState(job, job.signal)
   const row = rows.find(isUnfinished)
   if (row === undefined) return nothingToDo('resume', rows)
-  const result = await (row.direction === 'down' ? resumeDown(job, row) : resumeUp(job))
+  const { dryRun = false } = job
+  const goOn = dryRun ? planResume : resumeUp
+  const result = await (row.direction === 'down' ? resumeDown({ ...job, dryRun }, row) : goOn(job))
   return { ...result, action: 'resume' }
 }
 
@@ -43,21 +47,41 @@ export async function abort(job: MigrationJob & { readonly dryRun: boolean }): P
 }
 
 /** What was begun under these flags goes on under them. */
+const BEGUN = { limit: 1, to: null, execOrder: 'linear', skipBackup: false, adopt: true } as const
+
 function resumeUp(job: MigrationJob): Promise<RunResult> {
-  return up({
-    ...job,
-    ...{ limit: 1, to: null, plan: null, allowDestructive: true },
-    ...{ execOrder: 'linear', skipBackup: false, adopt: true },
-  })
+  return up({ ...job, ...BEGUN, plan: null, allowDestructive: true })
 }
 
-async function resumeDown(job: MigrationJob, row: MigrationRow): Promise<RunResult> {
+/** What is left of the migration that was begun. */
+async function planResume(job: MigrationJob): Promise<RunResult> {
+  const { migrations, from, to, backup } = await plan({ ...job, ...BEGUN, sample: SAMPLE })
+  const warnings = backup.problem === null ? [] : [{ code: 'BACKUP_NEEDED', message: backup.problem }]
+  return {
+    ...{ action: 'resume', runId: newRunId(), from, to, error: null, warnings },
+    migrations: migrations.map(({ version, name, action, steps }) => ({
+      ...{ version, name, direction: 'up', status: 'planned', resumed: action === 'resume' },
+      ...{ ms: 0, backup: null, error: null },
+      steps: steps.map(({ title, done, records, notes }) => ({
+        ...{ title, records: done ? 0 : (records ?? 0), notes, embedded: 0, gapMs: null },
+        state: done ? 'earlier' : 'planned',
+      })),
+    })),
+  }
+}
+
+const SAMPLE = 500
+
+async function resumeDown(
+  job: MigrationJob & { readonly dryRun: boolean },
+  row: MigrationRow,
+): Promise<RunResult> {
   const file = await fileOf(job, row)
   const ownDown = file?.definition.down !== undefined
   const restore = !ownDown && row.backup !== null && row.steps.some(({ undo }) => undo === null)
   return down({
     ...job,
-    ...{ count: 0, to: null, restore, acceptDataLoss: false, allowProduction: true, dryRun: false },
+    ...{ count: 0, to: null, restore, acceptDataLoss: false, allowProduction: true },
   })
 }
 

@@ -14,6 +14,7 @@ import { requireOrder } from './order.js'
 import type { MigrationResult, RunResult } from './result.js'
 import { headOf, selectPending, titleOf, type KnownMigration, type Selection } from './select.js'
 import { newRunId, whileLocked, type Session } from './session.js'
+import { warnOfSum } from './sum-warning.js'
 import { unlessUnderWay } from './under-way.js'
 
 /** Records of each collection that functions are tried on before anything is written. */
@@ -46,6 +47,12 @@ export interface UpJob extends MigrationJob {
  */
 export async function up(job: UpJob): Promise<RunResult> {
   const files = await loadKnown(job)
+  const warned = await warnOfSum(job, files)
+  const result = await upFiles(job, files)
+  return { ...result, warnings: [...warned, ...result.warnings] }
+}
+
+async function upFiles(job: UpJob, files: readonly KnownMigration[]): Promise<RunResult> {
   const runId = newRunId()
   const contents = await readState(job, job.signal)
   const selection = await unlessUnderWay(() => selectFor(job, files, contents))
