@@ -27,8 +27,8 @@ export interface CommandContext {
   readonly actor: string
   /** How to reach the server that the settings name, or one at `url`; a UsageError when none is named. */
   serverOptions(url?: string): Promise<ServerOptions>
-  /** The same server, after first contact. */
-  openServer(url?: string): Promise<ChromaApi>
+  /** The same server, after first contact. `pool` is covered by what the settings say of it. */
+  openServer(url?: string, pool?: ServerOptions['pool']): Promise<ChromaApi>
   scope(): Promise<Scope>
   /** The store of `--repo`, or the one at `url`; a UsageError when none is named. */
   openRepositoryStore(url?: string): Promise<BlobStore>

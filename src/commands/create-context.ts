@@ -36,12 +36,12 @@ export function createContext(parts: ContextParts): CommandContext {
       const { serverOptions } = await import('./open-server.js')
       return serverOptions(parts, url)
     },
-    async openServer(url): Promise<ChromaApi> {
+    async openServer(url, pool): Promise<ChromaApi> {
       const [{ openServer }, { trafficText }] = await Promise.all([
         import('./open-server.js'),
         import('./network.js'),
       ])
-      const api = await openServer(parts, url)
+      const api = await openServer(parts, url, pool)
       onClose(async () => {
         output.detail(trafficText(api.transport.stats))
         await api.transport.close()

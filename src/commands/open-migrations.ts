@@ -16,7 +16,8 @@ export async function openMigrations(context: CommandContext, flags: LockFlags):
   const directory = migrationsFolder(context, flags.dir)
   const place = await onePlace(context)
   const serverOptions = await context.serverOptions()
-  const api = await context.openServer()
+  // At head nothing but three requests is sent: a connection that is made ahead would send a fourth.
+  const api = await context.openServer(undefined, { min: 1 })
   const tempDir = await context.tempDir()
   return {
     api,

@@ -17,9 +17,14 @@ import { given, proxyOptions, retryChanges, retryText } from './network.js'
 export const CLOUD_URL = 'https://api.trychroma.com'
 
 /** First contact with the server that the settings name. */
-export async function openServer(parts: ContextParts, url: string | undefined): Promise<ChromaApi> {
+export async function openServer(
+  parts: ContextParts,
+  url: string | undefined,
+  pool: ServerOptions['pool'] = {},
+): Promise<ChromaApi> {
   const options = await serverOptions(parts, url)
-  return new ChromaApi(await connectTransport(options), isCloudUrl(options.url) ? cloudQuota : {})
+  const transport = await connectTransport({ ...options, pool: { ...pool, ...options.pool } })
+  return new ChromaApi(transport, isCloudUrl(options.url) ? cloudQuota : {})
 }
 
 /** Whether this is Chroma Cloud, which has quotas. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 
 import { apiForSuite } from '../helpers/api-for-suite.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
+import { startFaultProxy } from '../helpers/fault-proxy.js'
 import { expectFailure, expectJsonFailure, runJson } from '../helpers/outcomes.js'
 import { runCli } from '../helpers/run-cli.js'
 import { simpleRecords } from '../helpers/simple-collection.js'
@@ -134,6 +135,22 @@ describe('from nothing to applied, and back', () => {
     const audit = await readFile(path.join(root, 'state', 'audit.jsonl'), 'utf8')
     expect(audit).toContain('"command":"migrate up"')
     expect(audit).toContain('"command":"migrate complete"')
+  })
+
+  test('at head the whole command sends three requests', async () => {
+    const project = await newProject({ '00001_docs.ts': CREATE })
+    await project.json(['up'])
+    const proxy = await startFaultProxy({ target: chroma().url, decide: () => undefined })
+    try {
+      await runJson([...project.args('up'), '--url', proxy.url], 0)
+      expect(proxy.requests.map(({ method, path: asked }) => `${method} ${asked}`)).toEqual([
+        'GET /api/v2/heartbeat',
+        expect.stringMatching(/^GET .*chroma-ops\.state$/),
+        expect.stringMatching(/^POST .*\/get$/),
+      ])
+    } finally {
+      await proxy.close()
+    }
   })
 
   test('a plan file is applied as it is, or not at all', async () => {
