@@ -138,7 +138,9 @@ async function end(job: ApplyJob, doer: StepDoer): Promise<void> {
   const { session, state, migration } = job
   const { version } = migration.file
   const { api, tenant, database, now } = session.job
-  const names = namedCollections(doer.steps)
+  // A way back that restored them has left other collections of these names.
+  const before = (migration.row?.fingerprints ?? []).map(({ name }) => name)
+  const names = [...namedCollections(doer.steps), ...before]
   const fingerprints = await takeFingerprints(api, { tenant, database }, names, session.signal)
   const applied = {
     status: 'applied',

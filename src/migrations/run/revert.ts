@@ -84,7 +84,7 @@ async function revert(
   )
   if (definition === null) {
     await undoSteps(job, steps, results, undoing)
-    return row.fingerprints.map(({ name }) => name)
+    return [...row.fingerprints.map(({ name }) => name), ...(restore ? restoredNames(job) : [])]
   }
   const doer = new StepDoer({
     ...{
@@ -105,6 +105,12 @@ async function revert(
     results.push(...doer.results)
   }
   return [...row.fingerprints.map(({ name }) => name), ...namedCollections(doer.steps)]
+}
+
+/** Collections from the backup are others than those that earlier migrations have left, and as good. */
+function restoredNames({ state, migration }: RevertJob): readonly string[] {
+  const left = new Set(state.rows.flatMap(({ fingerprints }) => fingerprints.map(({ name }) => name)))
+  return (migration.row.backup?.collections ?? []).filter((name) => left.has(name))
 }
 
 /** From the last step to the first; a step that is undone is taken out of the row. */

@@ -7,7 +7,6 @@ import type { StepRow } from '../state/row.js'
 import type { Undo } from '../step-outcome.js'
 import { writtenSinceCutover } from '../swap/swap-back.js'
 import type { StepContext } from '../step-outcome.js'
-import { backupNeeded } from './back-up.js'
 import { IrreversibleError } from './errors.js'
 import type { MigrationJob } from './migration-job.js'
 import type { RevertedMigration } from './select-down.js'
@@ -36,7 +35,14 @@ export async function requireWayBack(job: WayBackJob): Promise<void> {
     const { row, file } = migration
     if (row.status === 'skipped') continue
     if (job.restore && row.backup !== null) {
-      if (job.job.backup === null) throw backupNeeded(row.version)
+      if (job.job.backup === null)
+        throw new GuardError(
+          'BACKUP_NEEDED',
+          `the backup ${row.backup.id} of ${titleOf(row)} is in ${row.backup.repository}, and no repository is named`,
+          {
+            hint: `"chroma-ops migrate down --restore --repo ${shellWord(row.backup.repository)}"`,
+          },
+        )
       continue
     }
     if (job.restore)

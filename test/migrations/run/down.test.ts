@@ -260,6 +260,26 @@ describe('a backup before what cannot be undone', () => {
     expect(await database.states([inPlace])).toEqual(['00001 reverted'])
   })
 
+  test('what the backup has brought back is no drift, and none when it is applied again', async () => {
+    const database = await openDatabase()
+    const { id } = await database.fill('docs')
+    const both = [
+      migration('00001', { up: (m) => m.collection('docs').setMetadata({ a: 1 }) }),
+      migration('00002', { up: (m) => m.step('any', () => undefined) }),
+    ]
+    const backup = backupsIn(database, [])
+    expect((await database.up(both, { backup })).error).toBeNull()
+    await expect(database.down(both, { restore: true })).rejects.toMatchObject({
+      code: 'BACKUP_NEEDED',
+      hint: '"chroma-ops migrate down --restore --repo here"',
+    })
+    expect((await database.down(both, { restore: true, backup })).error).toBeNull()
+    expect((await database.find('docs'))?.id).not.toBe(id)
+    expect((await database.status(both)).findings).toEqual([])
+    expect((await database.up(both, { skipBackup: true, allowDestructive: true })).error).toBeNull()
+    expect((await database.status(both)).findings).toEqual([])
+  })
+
   test('without a repository nothing begins; the operator may answer for it', async () => {
     const database = await openDatabase()
     await database.fill('docs')
