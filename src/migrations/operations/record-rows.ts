@@ -98,10 +98,11 @@ export function vectorFrom(given: unknown): Float32Array {
   const vector = new Float32Array(given.length)
   for (let at = 0; at < given.length; at++) {
     const value = given[at]
-    if (typeof value !== 'number') throw new BadValue(`number ${at} of the embedding is ${describe(value)}`)
+    if (typeof value !== 'number')
+      throw new BadValue(`number ${at + 1} of the embedding is ${describe(value)}`)
     vector[at] = value
     // Also when it is finite only as a double.
-    if (!Number.isFinite(vector[at])) throw new BadValue(`number ${at} of the embedding is ${value}`)
+    if (!Number.isFinite(vector[at])) throw new BadValue(`number ${at + 1} of the embedding is ${value}`)
   }
   return vector
 }

@@ -143,10 +143,10 @@ describe('a provider that answers something else than vectors', () => {
         [1, 2],
         [1, NaN],
       ],
-      /vector 2 of 2: number 1 of the embedding is NaN/,
+      /vector 2 of 2: number 2 of the embedding is NaN/,
     ],
     ['other lengths', [[1, 2], [1]], /a vector of 1 numbers after others of 2/],
-    ['texts', [['1'], ['2']], /vector 1 of 2: number 0 .* is the text "1"/],
+    ['texts', [['1'], ['2']], /vector 1 of 2: number 1 .* is the text "1"/],
     ['an empty one', [[], []], /vector 1 of 2: the embedding has 0 numbers/],
   ])('%s', async (_, answer, message) => {
     const { calls, with: from } = provider(() => answer)
