@@ -8,6 +8,7 @@ import { abortSwap } from '../swap/abort-swap.js'
 import { describeSwap } from '../swap/describe-swap.js'
 import { MigrationUndecidedError } from './errors.js'
 import { migrationFailure } from './failure.js'
+import { dropIdleLedgers } from './idle-ledgers.js'
 import type { MigrationResult, RunResult, StepResult } from './result.js'
 import { undoSteps, type RevertJob } from './revert.js'
 import { headOf, isSameFile, titleOf, type KnownMigration } from './select.js'
@@ -55,6 +56,7 @@ export async function abortLocked(job: AbortJob): Promise<RunResult> {
     const finishedAt = session.job.now().toISOString()
     const reverted = { status: 'reverted', direction: 'down', steps: [], finishedAt, error: null } as const
     await state.updateRow(version, (old) => ({ ...old, ...reverted }))
+    await dropIdleLedgers(session, state, version)
     await addEvent({ session, state, version }, 'aborted', results.flatMap(({ notes }) => notes).join('; '))
   } catch (thrown) {
     const title = undoing.title === '' ? null : undoing.title

@@ -4,6 +4,7 @@ import { completeSwap } from '../swap/complete-swap.js'
 import type { MigrationRow } from '../state/row.js'
 import { readState } from '../state/state-store.js'
 import type { Undo } from '../step-outcome.js'
+import { dropIdleLedgers, idleLedgers } from './idle-ledgers.js'
 import type { MigrationJob } from './migration-job.js'
 import { newRunId, whileLocked, type Session } from './session.js'
 import { addEvent, stepContext } from './step-context.js'
@@ -45,13 +46,16 @@ export interface CompleteResult {
 export async function complete(job: CompleteJob): Promise<CompleteResult> {
   const { rows } = await readState(job, job.signal)
   const collections = await chosen(job, rows)
-  if (!job.apply || !collections.some(({ due }) => due)) return { applied: false, collections }
+  if (!job.apply) return { applied: false, collections }
+  const isDue = collections.some(({ due }) => due)
+  if (!isDue && (await idleLedgers(job, rows, job)).length === 0) return { applied: false, collections }
   return whileLocked(job, { runId: newRunId(), phase: 'complete' }, async (session) => {
     // What was kept may have its name back by now, by a run that was waited for or has died.
     const state = await session.state()
     const now = await chosen(job, state.rows)
     for (const kept of now.filter(({ due }) => due)) await drop(session, kept, job)
-    return { applied: true, collections: now }
+    await dropIdleLedgers(session, state, job.version)
+    return { applied: now.some(({ due }) => due), collections: now }
   })
 }
 

@@ -17,6 +17,7 @@ const ORIGIN_KEY = 'chroma-ops:origin'
 const CONTENT_KEY = 'chroma-ops:content'
 const TARGET_KEY = 'chroma-ops:target'
 const LEDGER_FORMAT = 1n
+const ORIGIN = 'migration:'
 
 /** What decides whether two runs build the same thing. */
 export interface SwapIdentity {
@@ -102,6 +103,12 @@ export function isLeftBy(
   return isOurs && (metadata.has(SHADOW_KEY) || metadata.has(LEDGER_KEY)) && name !== live
 }
 
+/** The migration that a ledger, or a shadow, was made by; null: it does not say. */
+export function versionOfLedger({ metadata }: Pick<CollectionDefinition, 'metadata'>): string | null {
+  const origin = metadata?.get(ORIGIN_KEY)
+  return typeof origin === 'string' && origin.startsWith(ORIGIN) ? origin.slice(ORIGIN.length) : null
+}
+
 /** The space that the map gives the collection. */
 export function targetSpace(source: CollectionDefinition, map: Pick<RecordMap, 'space'>): Space {
   return map.space ?? spaceOf(source)
@@ -128,5 +135,5 @@ function without(metadata: Metadata | null, keys: readonly string[]): Metadata |
 }
 
 function originOf(version: string): string {
-  return `migration:${version}`
+  return `${ORIGIN}${version}`
 }

@@ -1,11 +1,12 @@
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 
 import { ChromaApi } from '../../../src/chroma/api.js'
+import { isLedger } from '../../../src/core/own-collections.js'
 import { complete } from '../../../src/migrations/run/complete.js'
-import { resume } from '../../../src/migrations/run/resume.js'
+import { abort, resume } from '../../../src/migrations/run/resume.js'
 import { apiForSuite } from '../../helpers/api-for-suite.js'
 import { chromaForSuite } from '../../helpers/chroma-server.js'
-import { migration, migrationsForSuite } from '../../helpers/migration-runs.js'
+import { migration, migrationsForSuite, type MigrationDatabase } from '../../helpers/migration-runs.js'
 import { BetweenRequests } from '../../helpers/swaps.js'
 
 const chroma = chromaForSuite()
@@ -49,3 +50,72 @@ test('a collection that has its name back by the time of the lock is not dropped
   expect((await resume(database.job(files))).error).toBeNull()
   expect(await database.names()).toEqual(['docs'])
 })
+
+describe('the list of what was copied goes when nobody needs it any more', () => {
+  const ledgers = async (database: MigrationDatabase) =>
+    (await api().listCollections(database.tenant, database.database)).filter(isLedger)
+  const flags = { version: null, early: false, apply: true, acceptDataLoss: false }
+
+  test('complete drops it behind a way back that has left records behind, and no other', async () => {
+    const database = await openDatabase()
+    await database.fill('docs')
+    await database.fill('other')
+    const cut = [
+      migration('00001', { up: async (m) => m.collection('docs').changeDimension(2) }),
+      migration('00002', { up: async (m) => m.collection('other').changeSpace('cosine').copyAndSwap() }),
+    ]
+    await database.up(cut)
+    const live = await database.find('docs')
+    if (live !== undefined) await api().deleteRecords(live, ['docs-0'])
+    await database.down(cut, { to: '00001' })
+    await database.down(cut, { acceptDataLoss: true })
+    await database.up(cut, { to: '00001' })
+    await database.up(cut)
+    const count = (await ledgers(database)).length
+    await complete({ ...database.job(cut), ...flags })
+    expect([count, (await ledgers(database)).length]).toEqual([2, 2])
+
+    const again = await database.find('docs')
+    if (again !== undefined) await api().deleteRecords(again, ['docs-0'])
+    await database.down(cut)
+    await database.down(cut, { acceptDataLoss: true })
+    expect(await ledgers(database)).toHaveLength(1)
+    expect(await complete({ ...database.job(cut), ...flags, apply: false })).toMatchObject({ applied: false })
+    expect(await ledgers(database)).toHaveLength(1)
+    await complete({ ...database.job(cut), ...flags })
+    expect(await ledgers(database)).toEqual([])
+  })
+
+  test('abort drops it, though records stay behind', async () => {
+    const database = await openDatabase()
+    const source = await database.fill('docs')
+    const half = migration('00001', {
+      async up(m) {
+        await m.collection('docs').changeSpace('cosine').copyAndSwap()
+        await m.step('bad', () => Promise.reject(new Error('no')))
+      },
+    })
+    await database.up([half], { skipBackup: true })
+    const live = await database.find('docs')
+    if (live === undefined) throw new Error('docs is gone')
+    // The same record, on both sides: which of the two counts, nobody can tell.
+    for (const [collection, text] of [
+      [live, 'new'],
+      [source, 'old'],
+    ] as const)
+      await api().upsert(collection, { ...oneRecord, documents: [text] })
+    const { error, migrations } = await abort({ ...database.job([half]), dryRun: false })
+    expect(error).toBeNull()
+    expect(migrations[0]?.steps.flatMap(({ notes }) => notes).join()).toContain('1 record written since')
+    expect(await ledgers(database)).toEqual([])
+  })
+})
+
+const oneRecord = {
+  ids: ['docs-0'],
+  dimension: 3,
+  embeddings: Float32Array.from([1, 1, 0]),
+  missingEmbeddings: [],
+  uris: [null],
+  metadatas: [null],
+}
