@@ -1,7 +1,7 @@
 import { plural } from '../../core/plural.js'
 import { readState } from '../state/state-store.js'
 import { ownNames } from '../run/back-up.js'
-import { requireEnvironment } from '../run/environment.js'
+import { requireEnvironment, rowsHere } from '../run/environment.js'
 import { loadKnown } from '../run/load-known.js'
 import type { MigrationJob } from '../run/migration-job.js'
 import { requireOrder } from '../run/order.js'
@@ -33,7 +33,8 @@ export async function plan(job: PlanJob): Promise<MigrationPlan> {
   await warnOfSum(job, files)
   const contents = await readState(job, job.signal)
   requireEnvironment(job.environment, contents)
-  const selection = selectPending({ files, rows: contents.rows, limit: job.limit, to: job.to })
+  const rows = rowsHere(contents, files, job.environment)
+  const selection = selectPending({ files, rows, limit: job.limit, to: job.to })
   requireOrder({ ...job, rows: contents.rows, selection, recorded: null })
   return withScratch(job, async (scratch) => {
     const built = await buildPlan({ ...job, ...scratch, contents, selection })

@@ -2,7 +2,7 @@ import { GuardError } from '../../core/errors.js'
 import { plural } from '../../core/plural.js'
 import { plan } from '../plan/plan.js'
 import { readState, type StateContents } from '../state/state-store.js'
-import { requireEnvironment } from './environment.js'
+import { requireEnvironment, rowsHere } from './environment.js'
 import { MigrationDriftError, MigrationUndecidedError } from './errors.js'
 import { loadKnown } from './load-known.js'
 import type { MigrationJob } from './migration-job.js'
@@ -30,7 +30,8 @@ export async function ensure(job: EnsureJob): Promise<RunResult | null> {
   const files = await loadKnown(job)
   const contents = await readState(job, job.signal)
   requireEnvironment(job.environment, contents)
-  const selection = selectPending({ files, rows: contents.rows, limit: null, to: null })
+  const rows = rowsHere(contents, files, job.environment)
+  const selection = selectPending({ files, rows, limit: null, to: null })
   if (!job.allowFuture) refuseFuture(selection)
   if (selection.selected.length === 0) return null
   if (job.mode === 'verify') throw pendingError(selection, contents)

@@ -1,5 +1,7 @@
 import { GuardError } from '../../core/errors.js'
+import type { MigrationRow } from '../state/row.js'
 import type { StateContents } from '../state/state-store.js'
+import type { KnownMigration } from './select.js'
 
 /** Throws a GuardError `ENVIRONMENT_DIFFERS` (15): the database is another one than the run believes. */
 export function requireEnvironment(environment: string | null, contents: StateContents): void {
@@ -29,4 +31,21 @@ export function isForeignEnvironment(
   environment: string | null,
 ): boolean {
   return wanted !== undefined && (environment === null || !wanted.includes(environment))
+}
+
+/**
+ * The rows without those that were skipped and are for this environment after all: nobody had said which one it is,
+ * or the file names others now. They are to be applied.
+ */
+export function rowsHere(
+  contents: StateContents,
+  files: readonly KnownMigration[],
+  environment: string | null,
+): readonly MigrationRow[] {
+  const known = new Map(files.map(({ version, definition }) => [version, definition]))
+  return contents.rows.filter(({ version, status }) => {
+    const definition = known.get(version)
+    if (status !== 'skipped' || definition === undefined) return true
+    return isForeignEnvironment(definition.env, contents.environment ?? environment)
+  })
 }

@@ -2,6 +2,7 @@ import type { CollectionFingerprint, RowStatus } from '../state/row.js'
 import { readState } from '../state/state-store.js'
 import { observeLock } from '../state/watch-lock.js'
 import { listKept, type KeptCollection } from './complete.js'
+import { rowsHere } from './environment.js'
 import { loadKnown } from './load-known.js'
 import type { MigrationJob } from './migration-job.js'
 import { headOf } from './select.js'
@@ -90,13 +91,14 @@ export async function status(job: MigrationJob): Promise<MigrationStatus> {
   const observed = await observeLock({ api, tenant, database }, 0, signal)
   const collections = await api.listCollections(tenant, database, signal)
   const lock = observed === null ? null : describeLock(observed.holder, observed.stale)
-  const states = statesOf(files, contents.rows, lock)
+  const rows = rowsHere(contents, files, job.environment)
+  const states = statesOf(files, rows, lock)
   return {
     displayUrl: api.transport.displayUrl,
     ...{ tenant, database, lock },
     environment: contents.environment,
     hasHistory: contents.exists,
-    head: headOf(contents.rows),
+    head: headOf(rows),
     migrations: states,
     findings: findingsOf({ states, contents, collections, lock }),
     kept: await listKept(job, contents.rows),

@@ -6,7 +6,7 @@ import type { MigrationPlan } from '../plan/migration-plan.js'
 import { readState, type StateContents } from '../state/state-store.js'
 import { applyMigration, type Applied } from './apply.js'
 import { backupNeeded, ownNames } from './back-up.js'
-import { requireEnvironment } from './environment.js'
+import { requireEnvironment, rowsHere } from './environment.js'
 import { migrationFailure } from './failure.js'
 import { loadKnown } from './load-known.js'
 import type { MigrationJob } from './migration-job.js'
@@ -100,7 +100,8 @@ async function upLocked(job: UpJob, files: readonly KnownMigration[], session: S
 
 function selectFor(job: UpJob, files: readonly KnownMigration[], contents: StateContents): Selection {
   requireEnvironment(job.environment, contents)
-  const selection = selectPending({ files, rows: contents.rows, limit: job.limit, to: job.to })
+  const rows = rowsHere(contents, files, job.environment)
+  const selection = selectPending({ files, rows, limit: job.limit, to: job.to })
   requireOrder({ ...job, rows: contents.rows, selection, recorded: null })
   return selection
 }

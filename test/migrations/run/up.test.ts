@@ -121,6 +121,19 @@ describe('up', () => {
     })
   })
 
+  test('what was skipped while nobody had said which environment it is, is applied when it is said', async () => {
+    const database = await openDatabase()
+    const staging = migration('00001', { env: ['staging'], up: (m) => m.collection('a-staging').create() })
+    await database.up([staging])
+    expect(await database.states([staging])).toEqual(['00001 skipped'])
+    expect((await database.up([staging])).migrations).toEqual([])
+
+    const late = await database.up([staging], { environment: 'staging' })
+    expect(late.migrations.map(({ status }) => status)).toEqual(['success'])
+    expect(await database.states([staging])).toEqual(['00001 applied'])
+    expect(await database.names()).toEqual(['a-staging'])
+  })
+
   test('a check that fails leaves everything as it was', async () => {
     const database = await openDatabase()
     await database.fill('docs', 3)
