@@ -28,7 +28,7 @@ export default {
   ...base,
   testMatch: [
     '<rootDir>/test/soak/*.soak.ts',
-    '<rootDir>/test/backup/{physical-backup,prune-races,restore-crash,restore-kill,resume}.test.ts',
+    '<rootDir>/test/backup/{physical-backup,prune-races,restore-crash,round-trip,restore-kill,resume}.test.ts',
     '<rootDir>/test/cleanup/killed.test.ts',
     '<rootDir>/test/transfer/copy-kill.test.ts',
     '<rootDir>/test/migrations/{operations,swap}/crashes.test.ts',

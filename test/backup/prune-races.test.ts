@@ -17,7 +17,7 @@ import { DatedStore } from '../helpers/dated-store.js'
 import { DAY_MS, pruneJob, wholeBackups } from '../helpers/prunes.js'
 import { SharedStore, Shuffler } from '../helpers/shuffled-store.js'
 
-const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 200)
+const ORDERS = Number(process.env['CHROMA_OPS_TEST_ORDERS'] ?? 100)
 
 async function backUp(repository: Repository, now: () => Date, night: number) {
   const steady = collectionOf('steady', [numberedBatch(40, 3, 's')])
@@ -94,12 +94,7 @@ async function interleave(seed: number, sessionExpiryMs: number) {
 
 test('in random orders of two backups, two prunes and an undelete nothing that is needed is deleted', async () => {
   const seen = new Set<string>()
-  for (let seed = 0; seed < ORDERS; seed++) {
-    const [first, second, ...others] = await interleave(seed, seed % 2 === 0 ? DAY_MS : -1)
-    seen.add(`backup ${first}`).add(`backup ${second}`)
-    others.forEach((outcome, index) => seen.add(`${index < 2 ? 'prune' : 'undelete'} ${outcome}`))
-  }
-  // All of it has happened: success, being given up or losing the parent, being locked out.
+  // All of it is to happen: success, being given up or losing the parent, being locked out. Some of it is rare.
   const all = [
     'backup done',
     'backup BACKUP_FAILED',
@@ -107,6 +102,12 @@ test('in random orders of two backups, two prunes and an undelete nothing that i
     'prune MAINTENANCE_LOCKED',
     'undelete done',
   ]
+  const isMissing = () => all.some((outcome) => !seen.has(outcome))
+  for (let seed = 0; seed < ORDERS || (isMissing() && seed < 10 * ORDERS); seed++) {
+    const [first, second, ...others] = await interleave(seed, seed % 2 === 0 ? DAY_MS : -1)
+    seen.add(`backup ${first}`).add(`backup ${second}`)
+    others.forEach((outcome, index) => seen.add(`${index < 2 ? 'prune' : 'undelete'} ${outcome}`))
+  }
   expect([...seen]).toEqual(expect.arrayContaining(all))
 }, 600_000)
 

@@ -25,7 +25,7 @@ import {
 } from '../helpers/restores.js'
 
 /** `npm run test:soak` kills more often. */
-const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 5)
+const KILLS = Number(process.env['CHROMA_OPS_TEST_KILLS'] ?? 4)
 const chroma = chromaForSuite()
 const sizes = new Map([
   ['first', 400],

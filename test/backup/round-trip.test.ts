@@ -23,6 +23,9 @@ import {
 } from '../helpers/backups.js'
 import { batchArbitrary, definitionArbitrary } from '../helpers/record-arbitraries.js'
 
+/** `npm run test:soak` tries more. */
+const CASES = Number(process.env['CHROMA_OPS_TEST_CASES'] ?? 70)
+
 /** Backs up, verifies every record, reads back, compares all of it. */
 async function expectRoundTrip(store: BlobStore, source: RecordSource): Promise<void> {
   const repository = await newRepository(store)
@@ -70,7 +73,7 @@ describe('what is backed up is what is read back', () => {
   test('whatever it is, in memory', async () => {
     await fc.assert(
       fc.asyncProperty(anySource, (source) => expectRoundTrip(new MemoryStore(), source)),
-      { numRuns: 150 },
+      { numRuns: CASES },
     )
   })
 

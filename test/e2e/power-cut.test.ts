@@ -23,7 +23,7 @@ import { runCli } from '../helpers/run-cli.js'
 import { seedServer } from '../helpers/server-seeds.js'
 
 /** `npm run test:soak` cuts at every moment. */
-const CUTS = Number(process.env['CHROMA_OPS_TEST_CUTS'] ?? 16)
+const CUTS = Number(process.env['CHROMA_OPS_TEST_CUTS'] ?? 10)
 const recorder = pathToFileURL(path.resolve(import.meta.dirname, '../helpers/record-writes.js')).href
 
 const chroma = chromaForSuite()
