@@ -9,7 +9,7 @@ import { format } from 'prettier'
 import { isShadow } from '../../../src/core/own-collections.js'
 import { apiForSuite } from '../../helpers/api-for-suite.js'
 import { chromaForSuite } from '../../helpers/chroma-server.js'
-import { migrationsForSuite } from '../../helpers/migration-runs.js'
+import { migration, migrationsForSuite } from '../../helpers/migration-runs.js'
 
 const chroma = chromaForSuite()
 const api = apiForSuite(chroma)
@@ -83,4 +83,22 @@ test('one whose finished step was changed is refused', async () => {
   const { database, job, file } = await crashed()
   await reformat(file, (text) => text.replace('"search"', '"sales"'))
   await expect(database.up([], job)).rejects.toMatchObject({ code: 'HISTORY_CHANGED' })
+})
+
+test('a step that is given something else in each run is done once', async () => {
+  const database = await openDatabase()
+  let [runs, broken] = [0, true]
+  const dated = migration('00001', {
+    async up(m) {
+      await m.collection('docs').create({ metadata: { run: ++runs } })
+      await m.step('second', () => {
+        if (broken) throw new Error('broken')
+      })
+    },
+  })
+  expect((await database.up([dated], { skipBackup: true })).error?.message).toContain('broken')
+  broken = false
+  const resumed = await database.up([dated], { skipBackup: true })
+  expect(resumed.error).toBeNull()
+  expect(resumed.migrations[0]?.steps.map(({ state }) => state)).toEqual(['earlier', 'done'])
 })

@@ -302,3 +302,13 @@ async function allDocuments(): Promise<readonly (string | null)[]> {
   const collection = await api().getCollection({ ...home, name: STATE_NAME })
   return (await api().get(collection, { include: ['documents'] })).documents
 }
+
+test('what looks like a secret in an error is not kept', async () => {
+  const state = await openState(place(), held)
+  const message = 'https://ada:hunter22@queue.example is away'
+  await state.putRow(migrationRow({ status: 'failed', error: { code: 'MIGRATION_FAILED', message } }))
+  await state.addEvent({ ...event, event: 'failed', message })
+  const masked = 'https://***@queue.example is away'
+  expect((await readState(place())).rows[0]?.error?.message).toBe(masked)
+  expect((await readEvents(place(), null)).map((one) => one.message)).toEqual([masked])
+})
