@@ -15,6 +15,7 @@ import {
   MigrationRefusedError,
 } from './errors.js'
 import { titleOf, type KnownMigration } from './select.js'
+import type { Direction } from './migration-job.js'
 import type { Session } from './session.js'
 
 /** Why a migration stopped, with what to do next. */
@@ -25,13 +26,15 @@ export function migrationFailure(
     readonly file: Pick<KnownMigration, 'version' | 'name'>
     /** `step 2 ("docs copyAndSwap")`; null: between steps. */
     readonly step: string | null
+    /** Default `up`. */
+    readonly direction?: Direction
   },
 ): OpsError {
-  const { session, file, step } = of
+  const { session, file, step, direction = 'up' } = of
   if (session.lock.lost.aborted) return lockLost(session)
   const where = step === null ? '' : ` at ${step}`
   if (session.job.signal.aborted || error instanceof AbortedError)
-    return stopped(titleOf(file), where, session, error)
+    return stopped(titleOf(file), where, session, { cause: error, hint: GOES_ON[direction] })
   if (isTold(error)) return error
   const place = placeOf(error, session.job.directory)
   const known = error instanceof OpsError
@@ -41,7 +44,9 @@ export function migrationFailure(
     {
       cause: error,
       exitCode: known ? error.exitCode : ExitCode.failed,
-      hint: [known ? error.hint : undefined, NEXT].filter((part) => part !== undefined).join('; '),
+      hint: [known ? error.hint : undefined, `when the cause is mended, ${GOES_ON[direction]}`]
+        .filter((part) => part !== undefined)
+        .join('; '),
     },
   )
 }
@@ -96,18 +101,21 @@ const AGAIN =
   'and run "chroma-ops migrate up"'
 
 /** What is done stays done; mended or not, the same command goes on behind it. */
-const NEXT =
-  'when the cause is mended, "chroma-ops migrate up" goes on where it stopped; ' +
-  '"chroma-ops migrate abort" takes back what was done'
+const GOES_ON: Readonly<Record<Direction, string>> = {
+  up: '"chroma-ops migrate up" goes on where it stopped; "chroma-ops migrate abort" takes back what was done',
+  down: '"chroma-ops migrate resume" goes on with the way back where it stopped',
+}
 
-function stopped(title: string, where: string, session: Session, error: Error): OpsError {
+function stopped(
+  title: string,
+  where: string,
+  session: Session,
+  details: { readonly cause: Error; readonly hint: string },
+): OpsError {
   const reason: unknown = session.job.signal.reason
   const exitCode = reason instanceof OpsError ? reason.exitCode : ExitCode.interrupted
-  return new MigrationFailedError(`migration ${title} was stopped${where}, at a safe place`, {
-    cause: error,
-    exitCode,
-    hint: '"chroma-ops migrate up" goes on where it stopped; "chroma-ops migrate abort" takes back what was done',
-  })
+  const message = `migration ${title} was stopped${where}, at a safe place`
+  return new MigrationFailedError(message, { ...details, exitCode })
 }
 
 function lockLost({ lock }: Session): OpsError {

@@ -7,13 +7,14 @@ import { MigrationUndecidedError } from './errors.js'
 import { loadKnown } from './load-known.js'
 import type { MigrationJob } from './migration-job.js'
 import type { RunResult } from './result.js'
-import { headOf, isUnfinished, titleOf, type KnownMigration } from './select.js'
+import { headOf, isSameFile, isUnfinished, titleOf, type KnownMigration } from './select.js'
 import { newRunId, whileLocked } from './session.js'
 import { up } from './up.js'
 
 /**
  * Continues the one migration that was begun and not finished, up or down, and no other. Rejects with a
- * MigrationUndecidedError `HISTORY_CHANGED` (17) when a step that is done reads otherwise now. With `dryRun` it says
+ * MigrationUndecidedError `HISTORY_CHANGED` (17) when a step that is done reads otherwise now, with a GuardError
+ * `DESTRUCTIVE` (15) when the file has changed and what is left of it loses something. With `dryRun` it says
  * what is done and what is left, and writes nothing.
  */
 export async function resume(job: MigrationJob & { readonly dryRun?: boolean }): Promise<RunResult> {
@@ -22,7 +23,7 @@ export async function resume(job: MigrationJob & { readonly dryRun?: boolean }):
   if (row === undefined) return nothingToDo('resume', rows)
   const { dryRun = false } = job
   const goOn = dryRun ? planResume : resumeUp
-  const result = await (row.direction === 'down' ? resumeDown({ ...job, dryRun }, row) : goOn(job))
+  const result = await (row.direction === 'down' ? resumeDown({ ...job, dryRun }, row) : goOn(job, row))
   return { ...result, action: 'resume' }
 }
 
@@ -49,8 +50,10 @@ export async function abort(job: MigrationJob & { readonly dryRun: boolean }): P
 /** What was begun under these flags goes on under them. */
 const BEGUN = { limit: 1, to: null, execOrder: 'linear', skipBackup: false, adopt: true } as const
 
-function resumeUp(job: MigrationJob): Promise<RunResult> {
-  return up({ ...job, ...BEGUN, plan: null, allowDestructive: true })
+async function resumeUp(job: MigrationJob, row: MigrationRow): Promise<RunResult> {
+  // What has come into the file since then, nobody has allowed.
+  const allowDestructive = isSameFile({ row, file: await fileOf(job, row) })
+  return up({ ...job, ...BEGUN, plan: null, allowDestructive })
 }
 
 /** What is left of the migration that was begun. */

@@ -45,7 +45,7 @@ export async function revertMigration(job: RevertJob): Promise<Reverted> {
     await end(job, names)
   } catch (thrown) {
     const step = undoing.title === '' ? null : undoing.title
-    error = migrationFailure(asError(thrown), { session, file: row, step })
+    error = migrationFailure(asError(thrown), { session, file: row, step, direction: 'down' })
     await markStopped(job, error)
   }
   const ms = run.now().getTime() - started.getTime()

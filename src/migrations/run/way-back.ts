@@ -31,6 +31,7 @@ export async function requireWayBack(job: WayBackJob): Promise<void> {
   const { api, tenant, database, signal } = job.job
   const collections = await api.listCollections(tenant, database, signal)
   const ids = new Set(collections.map(({ id }) => id))
+  const names = new Map(collections.map(({ name, id }) => [name, id]))
   for (const migration of job.migrations) {
     const { row, file } = migration
     if (row.status === 'skipped') continue
@@ -55,14 +56,25 @@ export async function requireWayBack(job: WayBackJob): Promise<void> {
         hint: restoreHint(migration),
       })
     if (definition?.down !== undefined) continue
-    for (const [at, step] of row.steps.entries()) await requireUndo(job, migration, { step, at, ids })
+    for (const [at, step] of row.steps.entries()) await requireUndo(job, migration, { step, at, ids, names })
   }
 }
 
 async function requireUndo(
   job: WayBackJob,
   migration: RevertedMigration,
-  { step, at, ids }: { readonly step: StepRow; readonly at: number; readonly ids: ReadonlySet<string> },
+  {
+    step,
+    at,
+    ids,
+    names,
+  }: {
+    readonly step: StepRow
+    readonly at: number
+    readonly ids: ReadonlySet<string>
+    /** The id of each name. */
+    readonly names: ReadonlyMap<string, string>
+  },
 ): Promise<void> {
   const { row, file } = migration
   const { undo } = step
@@ -78,6 +90,14 @@ async function requireUndo(
     throw new IrreversibleError(`${which}: the old collection is not there any more`, {
       hint: restoreHint(migration),
     })
+  if (undo?.kind === 'swapBack' && !ids.has(undo.live.id)) {
+    const taken = names.get(undo.live.name)
+    if (taken === undefined || taken === undo.kept.id) return
+    throw new IrreversibleError(
+      `${which}: somebody has deleted the new ${undo.live.name} and made another one, which would be in the way`,
+      { hint: `rename or delete that one; the old collection is ${undo.kept.name}` },
+    )
+  }
   if (undo?.kind !== 'swapBack' || !undo.newVectors || job.acceptDataLoss) return
   // An earlier run may have died while it undid this one; whoever goes on with that looks for itself.
   if (migration.resumed && at === row.steps.length - 1) return

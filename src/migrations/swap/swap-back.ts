@@ -91,15 +91,24 @@ export async function swapBack(
   }
 }
 
-/** Null unless a run has died behind the last of it: the new collection is dropped only when all else is done. */
+/**
+ * Null while the new collection is there. Without it a run has died behind the last of its work, which is to drop it,
+ * or somebody has deleted it, and what is left to be done is to give the old one its name.
+ */
 async function finished(undo: SwapBackUndo, context: StepContext): Promise<StepOutcome | null> {
   const { api, tenant, database, guard, signal } = context
   const all = await api.listCollections(tenant, database, signal)
   const old = all.find(({ id }) => id === undo.kept.id)
-  if (old?.name !== undo.live.name || all.some(({ id }) => id === undo.live.id)) return null
+  if (old === undefined || all.some(({ id }) => id === undo.live.id)) return null
+  const notes: string[] = []
   await guard.check()
+  if (old.name !== undo.live.name) {
+    if (all.some(({ name }) => name === undo.live.name)) return null
+    await giveBack(api, old, undo.live.name)
+    notes.push(`somebody has deleted ${undo.live.name}, and with it what was written since the cutover`)
+  }
   if (undo.ledger !== null) await dropCollection(api, undo.ledger, signal)
-  return { undo: null, records: await api.count(old, signal), embedded: 0, gapMs: null, notes: [] }
+  return { undo: null, records: await api.count(old, signal), embedded: 0, gapMs: null, notes }
 }
 
 /** For `down --dry-run`: reads both collections, changes nothing. */

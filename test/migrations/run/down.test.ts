@@ -125,6 +125,43 @@ describe('down', () => {
     expect(await database.texts('docs')).toHaveLength(5)
   })
 
+  test('so are records that were only deleted since: nothing has begun', async () => {
+    const database = await openDatabase()
+    await database.fill('docs')
+    const cut = migration('00001', { up: async (m) => m.collection('docs').changeDimension(2) })
+    await database.up([cut])
+    const live = await database.find('docs')
+    if (live === undefined) throw new Error('docs is gone')
+    await api().deleteRecords(live, ['docs-1'])
+    await expect(database.down([cut])).rejects.toMatchObject({ code: 'DATA_LOSS' })
+    expect(await database.states([cut])).toEqual(['00001 applied'])
+  })
+
+  test('somebody has deleted the new collection: the old one gets its name, unless another has it', async () => {
+    const database = await openDatabase()
+    const { id } = await database.fill('docs')
+    const cosine = migration('00001', { up: async (m) => m.collection('docs').changeSpace('cosine') })
+    await database.up([cosine])
+    const remove = async () => {
+      const live = await database.find('docs')
+      if (live === undefined) throw new Error('docs is gone')
+      await api().deleteCollection(live)
+    }
+    await remove()
+    await database.fill('docs', 0)
+    await expect(database.down([cosine])).rejects.toMatchObject({
+      code: 'IRREVERSIBLE',
+      message: expect.stringContaining('somebody has deleted the new docs and made another one'),
+    })
+    expect(await database.states([cosine])).toEqual(['00001 applied'])
+    await remove()
+    const { error, migrations } = await database.down([cosine])
+    expect(error).toBeNull()
+    expect(migrations[0]?.steps[0]?.notes).toEqual([expect.stringContaining('somebody has deleted docs')])
+    expect(await database.find('docs')).toMatchObject({ id })
+    expect(await database.names()).toEqual(['docs'])
+  })
+
   test('records written since are carried back where vectors are what they were', async () => {
     const database = await openDatabase()
     await database.fill('docs')

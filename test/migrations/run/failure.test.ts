@@ -50,6 +50,28 @@ describe('a step that fails', () => {
     expect(await database.status([{ ...three, checksum: 'b1:mended' }])).toMatchObject({ findings: [] })
   })
 
+  test('resume allows nothing that has come into the file since', async () => {
+    const database = await openDatabase()
+    await database.fill('docs')
+    const down = () => {}
+    const broken = migration('00001', {
+      async up(m) {
+        await m.collection('one').create()
+        await m.step('code', () => Promise.reject(new Error('broken')), { down })
+      },
+    })
+    expect((await database.up([broken])).error).not.toBeNull()
+    const edited = migration('00001', {
+      async up(m) {
+        await m.collection('one').create()
+        await m.step('code', () => {}, { down })
+        await m.collection('docs').drop()
+      },
+    })
+    await expect(resume(database.job([edited]))).rejects.toMatchObject({ code: 'DESTRUCTIVE' })
+    expect(await database.names()).toEqual(['docs', 'one'])
+  })
+
   test('those behind it are not executed', async () => {
     const database = await openDatabase()
     const bad = migration('00001', {
