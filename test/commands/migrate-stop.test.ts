@@ -54,7 +54,8 @@ async function project(database: string) {
 
 /** Starts the command and waits until its migration waits. A test that fails leaves no process. */
 async function started(words: readonly string[], began: string): Promise<CliProcess> {
-  const run = await startCli(words)
+  // A killed run leaves its temporary folder.
+  const run = await startCli(words, { environment: { TMPDIR: folder } })
   running.push(run)
   await waitUntil('the step that waits', () => existsSync(began))
   return run
