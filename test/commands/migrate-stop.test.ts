@@ -5,6 +5,7 @@ import path from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 
+import { sleep } from '../../src/core/abort.js'
 import { apiForSuite, home } from '../helpers/api-for-suite.js'
 import { chromaForSuite } from '../helpers/chroma-server.js'
 import { startCli, type CliProcess } from '../helpers/cli-process.js'
@@ -35,7 +36,8 @@ async function project(database: string) {
     `import { existsSync, writeFileSync } from 'node:fs'
      import { defineMigration } from 'chroma-ops'
      export default defineMigration({ description: 'a test', async up(m) { ${up} } })\n`
-  await writeFile(path.join(dir, '00001_docs.ts'), file(`await m.collection('docs').create()`))
+  const write = (name: string, up: string) => writeFile(path.join(dir, name), file(up))
+  await write('00001_docs.ts', `await m.collection('docs').create()`)
   const wait = `
     await m.collection('docs').setMetadata({ owner: 'ada' })
     await m.step('wait', async ({ signal }) => {
@@ -47,9 +49,9 @@ async function project(database: string) {
         signal.addEventListener('abort', () => reject(signal.reason))
       })
     }, { down: () => {} })`
-  await writeFile(path.join(dir, '00002_wait.ts'), file(wait))
+  await write('00002_wait.ts', wait)
   const flags = ['--dir', dir, '--url', chroma().url, '--database', database, '--state-dir', folder]
-  return { began, args: (...words: readonly string[]) => ['migrate', ...words, ...flags] }
+  return { began, write, args: (...words: readonly string[]) => ['migrate', ...words, ...flags] }
 }
 
 /** Starts the command and waits until its migration waits. A test that fails leaves no process. */
@@ -97,4 +99,16 @@ test('a killed run is told by status, and up goes on by itself', async () => {
     warnings: [{ code: 'LOCK_TAKEN_OVER' }],
   })
   expect(await runJson(args('status'))).toMatchObject({ lock: null, conditions: [] })
+}, 60_000)
+
+test('a migration that never ends, and waits for nothing, does not end the process without a word', async () => {
+  const { args, began, write } = await project('endless')
+  await write('00003_endless.ts', `writeFileSync(${JSON.stringify(began)}, ''); await new Promise(() => {})`)
+  const run = await started(args('plan', '--json'), began)
+  // Long enough for Node to find out that it has nothing more to do.
+  expect(await Promise.race([run.ended, sleep(1_000)])).toBeUndefined()
+  run.kill('SIGINT')
+  const { exitCode, stdout } = await within('the end', run.ended)
+  expect(exitCode).toBe(130)
+  expect(JSON.parse(stdout)).toMatchObject({ error: { exitCode: 130 } })
 }, 60_000)

@@ -78,12 +78,16 @@ export async function whileLocked<T>(
   }
 }
 
-/** A temporary folder and the cache of vectors, for runs and for plans. */
+/**
+ * A temporary folder and the cache of vectors, for runs and for plans. While it lasts the process stays: code of a
+ * migration that never ends, and waits for nothing that Node knows of, would end it without a word.
+ */
 export async function withScratch<T>(
   { tempDir: parent, cacheDir, progress }: Pick<MigrationJob, 'tempDir' | 'cacheDir' | 'progress'>,
   work: (scratch: { readonly tempDir: string; readonly cache: EmbeddingCache }) => Promise<T>,
 ): Promise<T> {
   const tempDir = await mkdtemp(path.join(parent, 'chroma-ops-migrate-'))
+  const stays = setInterval(() => {}, A_LONG_TIME_MS)
   try {
     const cache = await openEmbeddingCache(cacheDir, (warning) => progress.warn(warning))
     try {
@@ -92,9 +96,12 @@ export async function withScratch<T>(
       await cache.close()
     }
   } finally {
+    clearInterval(stays)
     await rm(tempDir, { recursive: true, force: true })
   }
 }
+
+const A_LONG_TIME_MS = 3_600_000
 
 function notReleased({ info }: MigrationLock, problem: Error): string {
   return (
